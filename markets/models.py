@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from markets.series import TIMEFRAME_NAMES
+
+TIMEFRAME_CHOICES = list(TIMEFRAME_NAMES.items())
+
+
+def price_field(**options: Any) -> models.DecimalField[Any, Any]:
+    """Exact number with room for a satoshi of anything: 20 digits before the point, 18 behind."""
+    return models.DecimalField(max_digits=38, decimal_places=18, **options)
+
+
+class Exchange(models.Model):
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=100)
+    ccxt_id = models.CharField(max_length=50, help_text='ccxt\'s id, for example "binance"; "simulated" is built in.')
+    ccxt_config = models.JSONField(default=dict, blank=True, help_text="Merged into ccxt's constructor.")
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_simulated(self) -> bool:
+        return self.ccxt_id == "simulated"
+
+
+class Market(models.Model):
+    """A pair on an exchange; field names are ccxt's, limits flattened."""
+
+    id = models.AutoField(primary_key=True)  # 4 bytes, so that a candle's key stays small
+    exchange = models.ForeignKey(Exchange, on_delete=models.PROTECT, related_name="markets")
+    symbol = models.CharField(max_length=60)
+    base = models.CharField(max_length=20)
+    quote = models.CharField(max_length=20)
+    type = models.CharField(max_length=10, default="spot", choices=[("spot", "spot"), ("swap", "swap")])
+    tick = price_field(help_text="Smallest step of a price.", validators=[MinValueValidator(Decimal("1e-18"))])
+    lot = price_field(help_text="Smallest step of an amount.", validators=[MinValueValidator(Decimal("1e-18"))])
+    min_amount = price_field(default=0, help_text="Smallest amount of an order, in base.")
+    min_cost = price_field(default=0, help_text="Smallest value of an order, in quote.")
+    maker = models.DecimalField(max_digits=9, decimal_places=6, default=Decimal("0.001"), help_text="0.001 is 0.1 %.")
+    taker = models.DecimalField(max_digits=9, decimal_places=6, default=Decimal("0.001"), help_text="0.001 is 0.1 %.")
+    active = models.BooleanField(default=True)
+    # The last price seen, so that a page of many markets is one read.
+    last = models.FloatField(null=True, editable=False)
+    last_at = models.DateTimeField(null=True, editable=False)
+    change_24h = models.FloatField(null=True, editable=False, help_text="0.05 is 5 %.")
+    quote_volume_24h = models.FloatField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["exchange", "symbol"]
+        constraints = [models.UniqueConstraint(fields=["exchange", "symbol"], name="market_symbol_once")]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} · {self.exchange.slug}"
+
+
+class Candle(models.Model):
+    """One closed candle, labelled by its open time. Read and written through markets/candles.py alone."""
+
+    pk = models.CompositePrimaryKey("market_id", "timeframe", "time")
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, db_index=False, related_name="+")
+    timeframe = models.IntegerField(help_text="Seconds.")
+    time = models.BigIntegerField(help_text="Open time, ms UTC.")
+    open = models.FloatField()
+    high = models.FloatField()
+    low = models.FloatField()
+    close = models.FloatField()
+    volume = models.FloatField()
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {TIMEFRAME_NAMES.get(self.timeframe, self.timeframe)} {self.time}"
+
+
+class Feed(models.Model):
+    """The wish to have a market's candles of one timeframe, and how far it is fulfilled."""
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="feeds")
+    timeframe = models.IntegerField(choices=TIMEFRAME_CHOICES)
+    enabled = models.BooleanField(default=True)
+    keep_days = models.PositiveIntegerField(default=400, help_text="Candles older than this are deleted; 0 keeps all.")
+    synced_to = models.BigIntegerField(null=True, editable=False, help_text="Open time of the last candle, ms UTC.")
+    checked_at = models.DateTimeField(null=True, editable=False)
+    error = models.CharField(max_length=300, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["market", "timeframe"]
+        constraints = [models.UniqueConstraint(fields=["market", "timeframe"], name="feed_once")]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {TIMEFRAME_NAMES.get(self.timeframe, self.timeframe)}"
+
+
+class FundingRate(models.Model):
+    pk = models.CompositePrimaryKey("market_id", "time")
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, db_index=False, related_name="+")
+    time = models.BigIntegerField(help_text="Funding time, ms UTC.")
+    rate = models.FloatField(help_text="0.0001 is 0.01 %.")
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {self.time} {self.rate}"
+
+
+class IndicatorSnapshot(models.Model):
+    """Latest value of one indicator on one market and timeframe."""
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="indicators")
+    timeframe = models.IntegerField(choices=TIMEFRAME_CHOICES)
+    name = models.CharField(max_length=30, help_text="Name in INDICATORS, with its default parameters.")
+    time = models.BigIntegerField(help_text="Open time of the candle it was computed at, ms UTC.")
+    values = models.JSONField(help_text="Output name -> value; null while warming up.")
+    computed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["market", "timeframe", "name"], name="indicator_once")]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {self.timeframe} {self.name}"
