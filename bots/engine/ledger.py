@@ -1,0 +1,40 @@
+"""The one ledger: what a fill does to cash, position, cost and realized profit, at average cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+from markets.precision import round_to_step
+
+
+@njit(cache=True)  # type: ignore[misc]
+def apply(run: Any, side: int, price: float, amount: float, fee: float, lot: float) -> float:
+    """Book one fill; returns the profit it locked in, before its fee.
+
+    Average cost: a fill in the position's direction adds price * amount to its cost; one against it takes the
+    average cost of the part it closes out of the cost and realizes the difference. What goes beyond the position
+    opens one on the other side.
+    """
+    position = run["position"]
+    realized = 0.0
+    if position * side >= 0.0:
+        run["cost"] += price * amount
+    else:
+        size = abs(position)
+        closing = min(amount, size)
+        average = run["cost"] / size
+        realized = closing * (average - price) * side
+        run["cost"] = (size - closing) * average + (amount - closing) * price
+    run["position"] = round_to_step(position + side * amount, lot)
+    run["cash"] -= side * price * amount + fee
+    run["realized"] += realized
+    run["fees"] += fee
+    return realized
+
+
+@njit(cache=True)  # type: ignore[misc]
+def equity(run: Any, price: float) -> float:
+    """Cash plus the position at a price, in quote."""
+    return float(run["cash"] + run["position"] * price)

@@ -1,0 +1,229 @@
+"""Who fills when: a bar is a path of prices, and orders fill in the order in which the path touches them.
+
+The path: from the previous close to the open (a gap), then open, low, high, close when the bar closes at or above its
+open, else open, high, low, close. A limit order fills at its price, at the open when the bar opens through it; market
+and stop orders at the price they see, plus slippage. An order that a fill places may fill later in the same bar.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from bots.engine.ledger import apply
+from bots.engine.orders import cancel_all, note
+from bots.engine.types import (
+    ALARM,
+    BUY,
+    FAILED,
+    LIMIT,
+    MARKET,
+    NONE,
+    REFUSED_ALLOCATION,
+    REFUSED_POSITION,
+    SELL,
+    STOP,
+    TOO_MANY_FILLS,
+)
+from bots.risk import NOISE
+from markets.precision import ceil_to_step, round_to_step
+
+
+@njit(cache=True)  # type: ignore[misc]
+def most_fills(slots: int) -> int:
+    """Bound of what may happen in one bar; beyond it the kind is taken to run in circles."""
+    return 64 + 8 * slots
+
+
+@njit(cache=True)  # type: ignore[misc]
+def falls_to(order: Any) -> bool:
+    """True for an order that a falling price touches: limit buys, stop sells, lower alarms."""
+    if order["type"] == LIMIT:
+        return bool(order["side"] == BUY)
+    return bool(order["side"] == SELL)
+
+
+@njit(cache=True)  # type: ignore[misc]
+def executable(order: Any, price: float) -> bool:
+    """True when an order acts at this very price."""
+    if order["type"] == NONE:
+        return False
+    if order["type"] == MARKET:
+        return True
+    return bool(price <= order["price"] if falls_to(order) else price >= order["price"])
+
+
+@njit(cache=True)  # type: ignore[misc]
+def first_executable(orders: Any, price: float, since: float) -> int:
+    """Slot that acts at `price` when it was reached from `since`; -1 for none.
+
+    Market orders first, then as the path met them; among equals the lowest slot.
+    """
+    found = -1
+    nearest = np.inf
+    for slot in range(len(orders)):
+        order = orders[slot]
+        if executable(order, price):
+            distance = -1.0 if order["type"] == MARKET else abs(order["price"] - since)
+            if distance < nearest:
+                nearest = distance
+                found = slot
+    return found
+
+
+@njit(cache=True)  # type: ignore[misc]
+def next_touched(orders: Any, price: float, target: float) -> int:
+    """Slot whose price is touched first on the way from `price` (excluded) to `target` (included); -1 for none."""
+    found = -1
+    falling = target < price
+    nearest = np.inf
+    for slot in range(len(orders)):
+        order = orders[slot]
+        if order["type"] == NONE or order["type"] == MARKET or falls_to(order) != falling:
+            continue
+        at = order["price"]
+        touched = target <= at < price if falling else price < at <= target
+        if touched and abs(at - price) < nearest:
+            nearest = abs(at - price)
+            found = slot
+    return found
+
+
+@njit(cache=True)  # type: ignore[misc]
+def fee_of(order: Any, setup: Any, cost: float) -> float:
+    """Fee in quote, rounded up: maker for a limit order that had to wait, taker for what crossed when placed."""
+    waited = order["type"] == LIMIT and not executable(order, order["placed"])
+    return float(ceil_to_step(cost * (setup["maker"] if waited else setup["taker"]), setup["fee_step"]))
+
+
+@njit(cache=True)  # type: ignore[misc]
+def fill(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, slot: int) -> bool:
+    """Execute an order at run["price"] and record the trade; False when the money or the position is not there."""
+    order = orders[slot]
+    side = order["side"]
+    price = run["price"]
+    if order["type"] != LIMIT:
+        price = round_to_step(price * (1.0 + side * setup["slippage"]), setup["tick"])
+    amount = order["amount"] - order["filled"]
+    fee = fee_of(order, setup, price * amount)
+    order_type = order["type"]
+    order["type"] = NONE
+    if side == BUY and price * amount + fee > run["cash"] + NOISE * setup["allocation"]:
+        note(run, notes, REFUSED_ALLOCATION, slot, price * amount + fee - run["cash"])
+        return False
+    if side == SELL and amount > run["position"] + 0.5 * setup["lot"] + NOISE * amount:
+        note(run, notes, REFUSED_POSITION, slot, amount - run["position"])
+        return False
+    trade = trades[run["trades"]]
+    trade["type"] = order_type
+    trade["limit"] = order["price"]
+    describe(run, order, trade, slot)
+    trade["price"] = price
+    trade["amount"] = amount
+    trade["fee"] = fee
+    trade["realized"] = apply(run, side, price, amount, fee, setup["lot"])
+    run["trades"] += 1
+    run["fills"] += 1
+    return True
+
+
+@njit(cache=True)  # type: ignore[misc]
+def describe(run: Any, order: Any, trade: Any, slot: int) -> None:
+    """Copy what identifies an order into the record the kind is told about."""
+    trade["time"] = run["time"]
+    trade["slot"] = slot
+    trade["sequence"] = order["sequence"]
+    trade["side"] = order["side"]
+    trade["tag"] = order["tag"]
+
+
+@njit(cache=True)  # type: ignore[misc]
+def act(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, slot: int) -> None:
+    """Let the order in a slot do what it is for at run["price"], then let the kind react."""
+    if orders[slot]["type"] == ALARM:
+        ring = trades[run["trades"]]  # scratch: the count does not move
+        describe(run, orders[slot], ring, slot)
+        ring["type"] = ALARM
+        ring["limit"] = ring["price"] = orders[slot]["price"]
+        ring["amount"] = ring["fee"] = ring["realized"] = 0.0
+        orders[slot]["type"] = NONE
+        on_fill(run, orders, setup, params, notes, ring)
+    elif fill(run, orders, setup, notes, trades, slot):
+        on_fill(run, orders, setup, params, notes, trades[run["trades"] - 1])
+
+
+@njit(cache=True)  # type: ignore[misc]
+def settle(
+    on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, since: float, left: int
+) -> int:
+    """Everything that acts at run["price"], reached from `since`; returns how many actions are left of the bound."""
+    slot = first_executable(orders, run["price"], since)
+    while slot >= 0 and left > 0:
+        act(on_fill, run, orders, setup, params, notes, trades, slot)
+        left -= 1
+        slot = first_executable(orders, run["price"], since)
+    return left
+
+
+@njit(cache=True)  # type: ignore[misc]
+def travel(
+    on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, target: float, left: int
+) -> int:
+    """Move the price to a target, acting on the way; returns how many actions are left of the bound."""
+    while left > 0:
+        slot = next_touched(orders, run["price"], target)
+        if slot < 0:
+            break
+        run["price"] = orders[slot]["price"]
+        act(on_fill, run, orders, setup, params, notes, trades, slot)
+        left = settle(on_fill, run, orders, setup, params, notes, trades, run["price"], left - 1)
+    run["price"] = target
+    return left
+
+
+@njit(cache=True)  # type: ignore[misc]
+def walk(
+    on_fill: Any,
+    run: Any,
+    orders: Any,
+    setup: Any,
+    params: Any,
+    notes: Any,
+    trades: Any,
+    since: float,
+    low: float,
+    high: float,
+    close: float,
+) -> None:
+    """Lead the run along a bar whose open is run["price"], reached from `since`."""
+    limit = most_fills(len(orders))
+    up = close >= run["price"]
+    left = settle(on_fill, run, orders, setup, params, notes, trades, since, limit)
+    left = travel(on_fill, run, orders, setup, params, notes, trades, low if up else high, left)
+    left = travel(on_fill, run, orders, setup, params, notes, trades, high if up else low, left)
+    left = travel(on_fill, run, orders, setup, params, notes, trades, close, left)
+    if left <= 0:
+        cancel_all(orders)
+        run["status"] = FAILED
+        note(run, notes, TOO_MANY_FILLS, -1, float(limit))
+
+
+@njit(cache=True)  # type: ignore[misc]
+def watch(run: Any, orders: Any) -> None:
+    """Remember the nearest prices that can wake the run; a waiting market order wakes it at any price."""
+    low = -np.inf
+    high = np.inf
+    for slot in range(len(orders)):
+        order = orders[slot]
+        if order["type"] == NONE:
+            continue
+        if order["type"] == MARKET:
+            high = -np.inf
+        elif falls_to(order):
+            low = max(low, order["price"])
+        else:
+            high = min(high, order["price"])
+    run["wake_low"] = low
+    run["wake_high"] = high

@@ -1,0 +1,86 @@
+"""How a kind says what it wants working: place and cancel in slots, alarms, notes of why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+from bots.engine.types import ALARM, MARKET, NONE
+from bots.risk import refusal
+from markets.precision import floor_to_step, round_to_step
+
+
+@njit(cache=True)  # type: ignore[misc]
+def note(run: Any, notes: Any, code: int, slot: int, value: float) -> None:
+    """Write down a decision. The buffer is drained after every bar; beyond its end notes are dropped."""
+    count = run["notes"]
+    if count < len(notes):
+        entry = notes[count]
+        entry["time"] = run["time"]
+        entry["code"] = code
+        entry["slot"] = slot
+        entry["price"] = run["price"]
+        entry["value"] = value
+        run["notes"] = count + 1
+
+
+@njit(cache=True)  # type: ignore[misc]
+def cancel(orders: Any, slot: int) -> None:
+    """Empty a slot: the order in it is no longer wanted."""
+    orders[slot]["type"] = NONE
+
+
+@njit(cache=True)  # type: ignore[misc]
+def cancel_all(orders: Any) -> None:
+    for slot in range(len(orders)):
+        orders[slot]["type"] = NONE
+
+
+@njit(cache=True)  # type: ignore[misc]
+def place(
+    run: Any,
+    orders: Any,
+    setup: Any,
+    notes: Any,
+    slot: int,
+    order_type: int,
+    side: int,
+    price: float,
+    amount: float,
+    tag: int,
+) -> bool:
+    """Want an order in a slot, in the place of what was there; True when risk lets it.
+
+    The price is rounded to the tick, the amount down to the lot. A refusal empties the slot and leaves a note.
+    """
+    order = orders[slot]
+    order["type"] = order_type
+    order["side"] = side
+    order["tag"] = tag
+    order["price"] = 0.0 if order_type == MARKET else round_to_step(price, setup["tick"])
+    order["amount"] = floor_to_step(amount, setup["lot"])
+    order["filled"] = 0.0
+    order["placed"] = run["price"]
+    code, value = refusal(run, orders, setup, slot)
+    if code != 0:
+        order["type"] = NONE
+        note(run, notes, code, slot, value)
+        return False
+    run["sequence"] += 1
+    order["sequence"] = run["sequence"]
+    return True
+
+
+@njit(cache=True)  # type: ignore[misc]
+def alarm(run: Any, orders: Any, slot: int, side: int, price: float, tag: int) -> None:
+    """Wake the kind when the price is touched: side BUY from below (at or above), SELL from above."""
+    order = orders[slot]
+    order["type"] = ALARM
+    order["side"] = side
+    order["tag"] = tag
+    order["price"] = price
+    order["amount"] = 0.0
+    order["filled"] = 0.0
+    order["placed"] = run["price"]
+    order["sequence"] = 0
