@@ -1,0 +1,146 @@
+"""The only door to stored candles: columns in, columns out, by binary COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+from django.db import connection, transaction
+from numpy.typing import NDArray
+
+from markets import series
+from markets.series import VALUES, Candles
+
+_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER = b"\xff\xff"
+
+
+def _row_dtype(*columns: tuple[str, str]) -> np.dtype[Any]:
+    """Layout of a binary COPY row without nulls: a count of fields, then length and value of each, big-endian."""
+    fields: list[tuple[str, str]] = [("fields", ">i2")]
+    for name, kind in columns:
+        fields += [(f"{name}_length", ">i4"), (name, kind)]
+    return np.dtype(fields)
+
+
+_VALUE_COLUMNS = [(name, ">f8") for name in VALUES]
+_READ = _row_dtype(("time", ">i8"), *_VALUE_COLUMNS)
+_WRITE = _row_dtype(("market_id", ">i4"), ("timeframe", ">i4"), ("time", ">i8"), *_VALUE_COLUMNS)
+
+
+class CandleSource(Protocol):
+    """The part of a gateway that gives candles."""
+
+    def fetch_ohlcv(self, symbol: str, timeframe: int, since: int, limit: int) -> list[series.Row]: ...
+
+
+def load(
+    market_id: int, timeframe: int, start: int | None = None, end: int | None = None, limit: int | None = None
+) -> Candles:
+    """Stored candles, ascending: open time in [start, end) ms UTC, timeframe in seconds; limit keeps the last ones."""
+    # Only integers reach the text (":d" accepts nothing else): COPY takes no parameters on every cursor.
+    where = f"market_id = {market_id:d} AND timeframe = {timeframe:d}"
+    where += "" if start is None else f" AND time >= {start:d}"
+    where += "" if end is None else f" AND time < {end:d}"
+    last = "" if limit is None else f" DESC LIMIT {limit:d}"
+    query = f"SELECT time, open, high, low, close, volume FROM markets_candle WHERE {where} ORDER BY time{last}"
+    with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)") as copy:
+        data = b"".join(copy)
+    rows = np.frombuffer(data, _READ, offset=len(_HEADER), count=(len(data) - len(_HEADER)) // _READ.itemsize)
+    return _columns(rows if limit is None else rows[::-1])
+
+
+def _columns(rows: NDArray[Any]) -> Candles:
+    # One copy each: native byte order and contiguous, as the kernels want them.
+    return Candles(rows["time"].astype(np.int64), *(rows[name].astype(np.float64) for name in VALUES))
+
+
+def upsert(market_id: int, timeframe: int, candles: Candles) -> int:
+    """Store candles, replacing those with the same open time; rows written or changed. Raises series.BadCandle."""
+    return upsert_many([(market_id, timeframe, candles)])
+
+
+def upsert_many(batch: Iterable[tuple[int, int, Candles]]) -> int:
+    """`upsert` for many (market id, timeframe, candles) in one statement: all or nothing."""
+    parts = []
+    for market_id, timeframe, candles in batch:
+        series.check(candles, timeframe)
+        parts.append(_packed(market_id, timeframe, candles))
+    if not any(parts):
+        return 0
+    with transaction.atomic():
+        stage(parts)
+        return merge()
+
+
+def _packed(market_id: int, timeframe: int, candles: Candles) -> bytes:
+    rows = np.empty(len(candles), _WRITE)
+    rows["fields"] = len(_WRITE.names or ()) // 2
+    rows["market_id"], rows["timeframe"], rows["time"] = market_id, timeframe, candles.time
+    for name in ("market_id", "timeframe", "time", *VALUES):
+        rows[f"{name}_length"] = _WRITE[name].itemsize
+    for name in VALUES:
+        rows[name] = getattr(candles, name)
+    return rows.tobytes()
+
+
+def stage(parts: Iterable[bytes]) -> None:
+    """Fill the session's staging table with packed rows; inside a transaction, whose end empties it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS candle_stage (market_id int, timeframe int, time bigint, "
+            "open float8, high float8, low float8, close float8, volume float8) ON COMMIT DELETE ROWS"
+        )
+        # An earlier merge of the same transaction may have left its rows.
+        cursor.execute("TRUNCATE pg_temp.candle_stage")
+        with cursor.copy("COPY pg_temp.candle_stage FROM STDIN (FORMAT BINARY)") as copy:
+            copy.write(_HEADER)
+            for part in parts:
+                copy.write(part)
+            copy.write(_TRAILER)
+
+
+def merge() -> int:
+    """Move the staged rows into the candles; rows written or changed. Sorted, so that two merges never deadlock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO markets_candle AS old (market_id, timeframe, time, open, high, low, close, volume) "
+            "SELECT * FROM pg_temp.candle_stage ORDER BY market_id, timeframe, time "
+            "ON CONFLICT (market_id, timeframe, time) DO UPDATE SET open = EXCLUDED.open, high = EXCLUDED.high, "
+            "low = EXCLUDED.low, close = EXCLUDED.close, volume = EXCLUDED.volume "
+            "WHERE (old.open, old.high, old.low, old.close, old.volume) IS DISTINCT FROM "
+            "(EXCLUDED.open, EXCLUDED.high, EXCLUDED.low, EXCLUDED.close, EXCLUDED.volume)"
+        )
+        return int(cursor.rowcount)
+
+
+def gaps(market_id: int, timeframe: int, start: int | None = None, end: int | None = None) -> list[tuple[int, int]]:
+    """Missing stretches between stored candles: (open time of the first missing, of the next there is), ms UTC."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT before + %(step)s, time FROM (SELECT time, lag(time) OVER (ORDER BY time) AS before "
+            "FROM markets_candle WHERE market_id = %(market)s AND timeframe = %(timeframe)s "
+            "AND time >= coalesce(%(start)s::bigint, 0) "
+            "AND time < coalesce(%(end)s::bigint, 9223372036854775807)) AS pair "
+            "WHERE time - before > %(step)s ORDER BY time",
+            {"market": market_id, "timeframe": timeframe, "start": start, "end": end, "step": timeframe * 1000},
+        )
+        return [(int(first), int(after)) for first, after in cursor.fetchall()]
+
+
+def backfill(
+    source: CandleSource, market_id: int, symbol: str, timeframe: int, start: int, end: int, page: int = 1000
+) -> int:
+    """Fetch and store the closed candles with open time in [start, end), page by page; rows written or changed.
+
+    Raises the source's GatewayError and series.BadCandle; pages before the failing one stay stored.
+    """
+    written, since = 0, start
+    while since < end:
+        rows = [row for row in source.fetch_ohlcv(symbol, timeframe, since, page) if since <= row[0] < end]
+        if not rows:
+            break
+        written += upsert(market_id, timeframe, Candles.from_rows(rows))
+        since = rows[-1][0] + timeframe * 1000
+    return written
