@@ -20,6 +20,9 @@ ENV: tuple[Variable, ...] = (
     Variable("ORCHESTRATOR_HOME", "var/ beside manage.py", "Folder for database, Redis, secret key, logs and caches."),
     Variable("DATABASE_URL", "", "postgres://user:password@host:port/name. Empty: the private server is used."),
     Variable("REDIS_URL", "", "redis://:password@host:port/0. Empty: the private server is used."),
+    Variable(
+        "SERVER_BINARIES", "auto", "Private servers from the machine or wheels: auto (machine first), system, wheels."
+    ),
     Variable("SECRET_KEY", "", "Django's secret key. Empty: made once and kept in ORCHESTRATOR_HOME/secret_key."),
     Variable("DEBUG", "0", "1 turns on development mode: debug toolbar, silk, tracebacks in the browser."),
     Variable("HOST", "127.0.0.1", "Address the web server binds to."),

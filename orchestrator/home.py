@@ -1,4 +1,4 @@
-"""Where local state lives: one folder, made on demand, readable by its owner alone."""
+"""Where local state lives: one folder, made on demand, its secrets readable by their owner alone."""
 
 from __future__ import annotations
 
@@ -18,17 +18,45 @@ def home() -> Path:
     return Path(given).expanduser().resolve() if given else PROJECT / "var"
 
 
+def folder(name: str = "") -> Path:
+    """A folder below home(), made when missing. Raises EnvError when it cannot be made."""
+    root = home()
+    path = root / name
+    try:
+        # Root's servers run as somebody else, who must get through the folder but need not see what is in it.
+        root.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise env.EnvError(f"ORCHESTRATOR_HOME {root} cannot be written to: {error.strerror}.") from None
+    return path
+
+
+def write_private(path: Path, content: str) -> None:
+    """Replace a file's content in one step, mode 0600: a reader sees the old or the new, never a part."""
+    draft = _draft(path, content)
+    os.replace(draft, path)
+
+
 def private_file(name: str, make: str) -> str:
     """Content of a file under home(); written with `make`, mode 0600, by whoever comes first."""
-    path = home() / name
-    home().mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(make)
-    return make
+    path = folder() / name
+    if not path.exists():
+        draft = _draft(path, make)
+        try:
+            # A link appears complete and only if the name is free, so that all who race read the winner's content.
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
+
+
+def _draft(path: Path, content: str) -> Path:
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(content)
+    return draft
 
 
 def secret_key() -> str:
@@ -41,7 +69,7 @@ def kernel_cache() -> Path:
     numba notices a changed file but not a changed callee in another file, so the sources' digest is in the name.
     """
     digest = hashlib.sha256()
-    for folder in ("bots/engine", "bots/kinds", "markets"):
-        for path in sorted((PROJECT / folder).glob("*.py")):
+    for source in ("bots/engine", "bots/kinds", "markets"):
+        for path in sorted((PROJECT / source).glob("*.py")):
             digest.update(path.read_bytes())
     return home() / "kernels" / digest.hexdigest()[:16]

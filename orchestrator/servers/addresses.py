@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from orchestrator import env, home
+from orchestrator.servers.lock import Lock
 
 NO_SERVERS = "No database is running: start `make run` or `manage.py services start`, or set DATABASE_URL."
 # Reserved and never listening, so that a command which needs no database still starts.
 _NOWHERE = "postgres://nobody@127.0.0.1:1/orchestrator"
 
 
+def _file() -> Path:
+    return home.home() / "servers.json"
+
+
+def lock() -> Lock:
+    """Held by the process whose children the private servers are."""
+    return Lock(home.home() / "servers.lock")
+
+
+def write(**urls: str) -> None:
+    """Note where the private servers are, for every command that runs beside them."""
+    home.write_private(_file(), json.dumps({key: url for key, url in urls.items() if url}))
+
+
+def forget() -> None:
+    _file().unlink(missing_ok=True)
+
+
 def _written(key: str) -> str:
-    """Address that the private servers left in servers.json; "" when they do not run."""
+    """Address that the private servers left in servers.json; "" when they do not run.
+
+    A note whose writer was killed stays behind: it counts only as long as somebody holds the lock of the servers.
+    """
     try:
-        found: dict[str, Any] = json.loads((home.home() / "servers.json").read_text())
+        found: dict[str, Any] = json.loads(_file().read_text())
     except FileNotFoundError:
         return ""
-    return str(found.get(key, ""))
+    except PermissionError:
+        raise env.EnvError(f"{_file()} belongs to another user: run this as that user, or set DATABASE_URL.") from None
+    return str(found.get(key, "")) if lock().holder() else ""
 
 
 def database_url() -> str:
@@ -38,12 +63,16 @@ def database(url: str) -> dict[str, Any]:
     name = parts.path.lstrip("/")
     if not name:
         raise env.EnvError("DATABASE_URL must end with the database's name: postgres://user:password@host:port/name.")
+    try:
+        port = parts.port
+    except ValueError:
+        raise env.EnvError("DATABASE_URL must have a port from 0 to 65535 after the host, or none.") from None
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(name),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
-        "PORT": str(parts.port or ""),
+        "PORT": str(port or ""),
         "OPTIONS": dict(parse_qsl(parts.query)),
     }

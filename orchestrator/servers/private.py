@@ -1,0 +1,76 @@
+"""The private servers of one home, together: started, written down for other commands, stopped."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from orchestrator import env, home
+from orchestrator.servers import addresses, ports
+from orchestrator.servers.errors import ServerError
+from orchestrator.servers.postgres import Postgres
+from orchestrator.servers.redis import Redis
+
+
+class PrivateServers:
+    """Those of Postgres and Redis that no variable points elsewhere. Use as a context: stopped whatever happens."""
+
+    def __init__(self, purpose: str, durable: bool = True) -> None:
+        self._purpose = purpose
+        self._durable = durable
+        self._lock = addresses.lock()
+        self.postgres: Postgres | None = None
+        self.redis: Redis | None = None
+
+    def __enter__(self) -> PrivateServers:
+        home.folder()
+        if not self._lock.acquire(self._purpose):
+            found = self._lock.holder()
+            who = f"{found.purpose}, process {found.pid}" if found else "another start"
+            raise ServerError(f"The servers of {home.home()} are running already ({who}): stop that first.")
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        addresses.forget()
+        for server in (self.redis, self.postgres):
+            if server:
+                server.stop()
+        self._lock.release()
+
+    def pids(self) -> list[int]:
+        return [server.child.pid for server in (self.postgres, self.redis) if server and server.child]
+
+    def ended(self) -> list[str]:
+        """Names of servers whose process has ended without being asked to."""
+        servers = {"Postgres": self.postgres, "Redis": self.redis}
+        return [name for name, server in servers.items() if server and server.child and server.child.poll() is not None]
+
+    def _start(self) -> None:
+        if not env.given("DATABASE_URL"):
+            self.postgres = Postgres(*_place("postgres"), durable=self._durable)
+            self.postgres.launch()
+        if not env.given("REDIS_URL"):
+            self.redis = Redis(*_place("redis"), durable=self._durable)
+            self.redis.launch()
+        for server in (self.postgres, self.redis):
+            if server:
+                server.wait_ready()
+        addresses.write(
+            database_url=self.postgres.url if self.postgres else "",
+            redis_url=self.redis.url if self.redis else "",
+        )
+
+
+def _place(name: str) -> tuple[Path, Path, int, str]:
+    """Data directory, log, port and password of a server."""
+    root = home.folder()
+    password = home.private_file(f"{name}.password", secrets.token_urlsafe(32))
+    return root / name, home.folder("logs") / f"{name}.log", ports.remembered(root / "ports.json", name), password

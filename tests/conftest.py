@@ -1,0 +1,91 @@
+"""Private Postgres and Redis for the whole run, made before Django reads its settings.
+
+This happens at import, as conftests of folders below import models and are loaded before any hook is called.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from contextlib import ExitStack
+
+import pytest
+
+from orchestrator import env, home
+from orchestrator.servers import addresses
+from orchestrator.servers.private import PrivateServers
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_ARGUMENTS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_cleanup = ExitStack()
+
+
+def _start() -> None:
+    # Compiling the kernels takes far longer than any test, so their cache outlives the run.
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(home.kernel_cache()))
+    for variable in ("HOST", "PORT", "LIVE_PORT", "LIVE_URL", "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"):
+        os.environ.pop(variable, None)
+    for variable in ("DATABASE_URL", "REDIS_URL"):
+        os.environ[variable] = env.given(f"TEST_{variable}")
+    folder = tempfile.mkdtemp(prefix="orchestrator-tests-")
+    _cleanup.callback(shutil.rmtree, folder)
+    os.environ["ORCHESTRATOR_HOME"] = folder
+    _cleanup.enter_context(PrivateServers("the tests", durable=False))
+    os.environ["DATABASE_URL"], os.environ["REDIS_URL"] = addresses.database_url(), addresses.redis_url()
+    os.environ["DJANGO_SETTINGS_MODULE"] = "orchestrator.settings"
+
+
+atexit.register(_cleanup.close)
+_start()
+
+import django  # noqa: E402  settings are read here, so the servers come first
+
+django.setup()
+
+
+def pytest_unconfigure() -> None:
+    _cleanup.close()
+
+
+@pytest.fixture
+def redis():
+    """The Redis of the tests, empty; empty again for the next test."""
+    from django_redis import get_redis_connection
+
+    connection = get_redis_connection("default")
+    connection.flushdb()
+    yield connection
+    connection.flushdb()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium of this machine; the test is skipped where there is none."""
+    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine: install `chromium` to run the browser tests")
+    from playwright.sync_api import sync_playwright
+
+    arguments = CHROMIUM_ARGUMENTS + (["--no-sandbox"] if os.geteuid() == 0 else [])
+    # Django takes playwright's event loop in this thread for an asynchronous caller; the tests are not.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A fresh browser tab in a profile of its own."""
+    with browser.new_context() as context:
+        yield context.new_page()
