@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
 from django.db import connection, transaction
-from numpy.typing import NDArray
 
 from markets import series
 from markets.series import VALUES, Candles
@@ -24,9 +24,11 @@ def _row_dtype(*columns: tuple[str, str]) -> np.dtype[Any]:
     return np.dtype(fields)
 
 
-_VALUE_COLUMNS = [(name, ">f8") for name in VALUES]
-_READ = _row_dtype(("time", ">i8"), *_VALUE_COLUMNS)
-_WRITE = _row_dtype(("market_id", ">i4"), ("timeframe", ">i4"), ("time", ">i8"), *_VALUE_COLUMNS)
+# An array on the wire: dimensions, null flag, type, size, lower bound; then length and value of each item.
+_ARRAY_HEADER = 20
+_TIMES = np.dtype([("length", ">i4"), ("value", ">i8")])
+_FLOATS = np.dtype([("length", ">i4"), ("value", ">f8")])
+_WRITE = _row_dtype(("market_id", ">i4"), ("timeframe", ">i4"), ("time", ">i8"), *[(name, ">f8") for name in VALUES])
 
 
 class CandleSource(Protocol):
@@ -43,17 +45,28 @@ def load(
     where = f"market_id = {market_id:d} AND timeframe = {timeframe:d}"
     where += "" if start is None else f" AND time >= {start:d}"
     where += "" if end is None else f" AND time < {end:d}"
-    last = "" if limit is None else f" DESC LIMIT {limit:d}"
-    query = f"SELECT time, open, high, low, close, volume FROM markets_candle WHERE {where} ORDER BY time{last}"
-    with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)") as copy:
-        data = b"".join(copy)
-    rows = np.frombuffer(data, _READ, offset=len(_HEADER), count=(len(data) - len(_HEADER)) // _READ.itemsize)
-    return _columns(rows if limit is None else rows[::-1])
+    rows = f"SELECT time, {', '.join(VALUES)} FROM markets_candle WHERE {where} ORDER BY time"
+    if limit is not None:
+        rows = f"SELECT * FROM ({rows} DESC LIMIT {limit:d}) AS last ORDER BY time"
+    # One row of six arrays: a message a candle costs nine times as much in the client.
+    arrays = ", ".join(f"array_send(array_agg({name}))" for name in ("time", *VALUES))
+    query = f"COPY (SELECT {arrays} FROM ({rows}) AS candle) TO STDOUT (FORMAT BINARY)"
+    with connection.cursor() as cursor, cursor.copy(query) as copy:
+        return _unpacked(b"".join(copy))
 
 
-def _columns(rows: NDArray[Any]) -> Candles:
-    # One copy each: native byte order and contiguous, as the kernels want them.
-    return Candles(rows["time"].astype(np.int64), *(rows[name].astype(np.float64) for name in VALUES))
+def _unpacked(data: bytes) -> Candles:
+    """Columns out of one binary COPY row of six arrays (or nulls, when there are no candles)."""
+    offset, columns = len(_HEADER) + 2, []
+    for kind in (_TIMES, *[_FLOATS] * len(VALUES)):
+        (length,) = struct.unpack_from(">i", data, offset)
+        if length < 0:
+            return Candles.empty()
+        count = (length - _ARRAY_HEADER) // kind.itemsize
+        items = np.frombuffer(data, kind, offset=offset + 4 + _ARRAY_HEADER, count=count)["value"]
+        columns.append(items.astype(items.dtype.newbyteorder("=")))
+        offset += 4 + length
+    return Candles(*columns)
 
 
 def upsert(market_id: int, timeframe: int, candles: Candles) -> int:

@@ -47,6 +47,8 @@ def test_a_window_is_half_open_and_a_limit_keeps_the_last(market):
     assert same(candles.load(market.pk, 60, limit=7), made[43:])
     assert same(candles.load(market.pk, 60, start=start, end=end, limit=3), made[17:20])
     assert same(candles.load(market.pk, 60, limit=500), made)
+    # Compiled kernels are made for contiguous columns.
+    assert candles.load(market.pk, 60, limit=7).close.flags.c_contiguous
 
 
 def test_nothing_stored_loads_as_no_candles(market):
