@@ -18,6 +18,7 @@ from markets.models import TIMEFRAME_CHOICES, Exchange, Market, price_field
 class Mode(models.TextChoices):
     PAPER = "paper"
     LIVE = "live"
+    REPLAY = "replay"  # stored candles through the database, of no account that a person sees
 
 
 class Side(models.TextChoices):
@@ -125,13 +126,14 @@ class Run(models.Model):
     timeframe = models.IntegerField(help_text="Seconds.")
     params = models.JSONField(help_text="The bot's parameters as they were at the start.")
     allocation = price_field()
-    from_time = models.BigIntegerField(help_text="Open time of the first candle it may see, ms UTC.")
-    bar_time = models.BigIntegerField(null=True, help_text="Open time of the last candle it has seen, ms UTC.")
+    terms = models.JSONField(help_text="What the market demanded and cost at the start: engine.types.Terms.")
+    bar_time = models.BigIntegerField(help_text="Open time of the last candle it has seen or skipped, ms UTC.")
     state = models.BinaryField(help_text="Engine state, dtype engine.types.RUN.")
     orders = models.BinaryField(help_text="Wanted orders, dtype engine.types.ORDER.")
-    # Figures of the last candle, so that pages need no engine.
+    # The book (bots/book.py), exact, and figures of the last candle, so that pages need no engine.
     cash = price_field()
     position = price_field(default=0)
+    cost = price_field(default=0, help_text="What the position cost, without fees.")
     equity = price_field()
     realized = price_field(default=0)
     fees = price_field(default=0)

@@ -17,12 +17,13 @@ from bots.engine.types import (
     SELL,
     STOP,
 )
+from markets.precision import BELOW_MIN_COST, FINE, order_fault
 
 # Room for float noise when sums of money are compared, as a fraction.
 NOISE = 1e-9
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def reserved(orders: Any, setup: Any, price: float, besides: int) -> float:
     """Quote money that the working buys would take, fees and slippage included, but for the slot `besides`."""
     total = 0.0
@@ -34,7 +35,7 @@ def reserved(orders: Any, setup: Any, price: float, besides: int) -> float:
     return total
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def promised(orders: Any, besides: int) -> float:
     """Base amount that the resting sells would take, but for the slot `besides`. Stops are alternatives to them."""
     total = 0.0
@@ -45,15 +46,15 @@ def promised(orders: Any, besides: int) -> float:
     return total
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def spend(setup: Any, kind_of_order: int, limit: float, amount: float, price: float) -> float:
     """Most quote money a buy takes: a limit order at its price, others at the last price or their trigger."""
     if kind_of_order == LIMIT:
-        return amount * limit * (1.0 + max(setup["maker"], setup["taker"]))
-    return amount * max(limit, price) * (1.0 + setup["slippage"]) * (1.0 + setup["taker"])
+        return float(amount * limit * (1.0 + max(setup["maker"], setup["taker"])))
+    return float(amount * max(limit, price) * (1.0 + setup["slippage"]) * (1.0 + setup["taker"]))
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def refusal(run: Any, orders: Any, setup: Any, slot: int) -> tuple[int, float]:
     """Why the order in a slot may not be placed: (code, figure); (0, 0) when it may.
 
@@ -61,11 +62,12 @@ def refusal(run: Any, orders: Any, setup: Any, slot: int) -> tuple[int, float]:
     """
     order = orders[slot]
     amount = order["amount"]
-    if amount <= 0.0 or amount < setup["min_amount"]:
-        return REFUSED_AMOUNT, amount
     limit = order["price"] if order["type"] != MARKET else run["price"]
-    if amount * limit < setup["min_cost"]:
+    fault = order_fault(amount, limit, setup["min_amount"], setup["min_cost"])
+    if fault == BELOW_MIN_COST:
         return REFUSED_COST, amount * limit
+    if fault != FINE:
+        return REFUSED_AMOUNT, amount
     if order["side"] == BUY:
         needed = spend(setup, order["type"], order["price"], amount, run["price"])
         short = needed + reserved(orders, setup, run["price"], slot) - run["cash"]

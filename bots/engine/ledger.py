@@ -9,7 +9,7 @@ from numba import njit
 from markets.precision import round_to_step
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def apply(run: Any, side: int, price: float, amount: float, fee: float, lot: float) -> float:
     """Book one fill; returns the profit it locked in, before its fee.
 
@@ -34,7 +34,7 @@ def apply(run: Any, side: int, price: float, amount: float, fee: float, lot: flo
     return realized
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def equity(run: Any, price: float) -> float:
     """Cash plus the position at a price, in quote."""
     return float(run["cash"] + run["position"] * price)

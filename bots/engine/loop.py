@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 from numba import njit, types
+from numba.core import config
 
 from bots.engine.ledger import equity
 from bots.engine.matching import most_fills, walk, watch
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from bots.kinds.contract import Kind
 
 
-@njit(cache=True, nogil=True)  # type: ignore[misc]
+@njit(cache=True, nogil=True)
 def advance(
     on_start: Any,
     on_fill: Any,
@@ -67,7 +68,7 @@ def advance(
     return len(time)
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def no_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, inputs: Any) -> None:
     """In the place of on_bar for kinds that react to fills alone."""
 
@@ -95,7 +96,7 @@ def _signatures() -> tuple[Any, Any, Any, Any]:
 def program(kind: Kind) -> Callable[..., int]:
     """The loop bound to a kind's functions, compiled on first use (from the cache on disk after set-up)."""
     functions = (kind.on_start, kind.on_fill, kind.on_bar or no_bar)
-    if not numba.config.DISABLE_JIT:
+    if not config.DISABLE_JIT:  # type: ignore[attr-defined]
         for function, signature in zip((*functions, advance), _signatures(), strict=True):
             if signature.args not in function.overloads:
                 function.compile(signature)

@@ -24,20 +24,19 @@ from bots.engine.types import (
     REFUSED_ALLOCATION,
     REFUSED_POSITION,
     SELL,
-    STOP,
     TOO_MANY_FILLS,
 )
 from bots.risk import NOISE
 from markets.precision import ceil_to_step, round_to_step
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def most_fills(slots: int) -> int:
     """Bound of what may happen in one bar; beyond it the kind is taken to run in circles."""
     return 64 + 8 * slots
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def falls_to(order: Any) -> bool:
     """True for an order that a falling price touches: limit buys, stop sells, lower alarms."""
     if order["type"] == LIMIT:
@@ -45,7 +44,7 @@ def falls_to(order: Any) -> bool:
     return bool(order["side"] == SELL)
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def executable(order: Any, price: float) -> bool:
     """True when an order acts at this very price."""
     if order["type"] == NONE:
@@ -55,7 +54,7 @@ def executable(order: Any, price: float) -> bool:
     return bool(price <= order["price"] if falls_to(order) else price >= order["price"])
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def first_executable(orders: Any, price: float, since: float) -> int:
     """Slot that acts at `price` when it was reached from `since`; -1 for none.
 
@@ -73,7 +72,7 @@ def first_executable(orders: Any, price: float, since: float) -> int:
     return found
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def next_touched(orders: Any, price: float, target: float) -> int:
     """Slot whose price is touched first on the way from `price` (excluded) to `target` (included); -1 for none."""
     found = -1
@@ -91,14 +90,14 @@ def next_touched(orders: Any, price: float, target: float) -> int:
     return found
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def fee_of(order: Any, setup: Any, cost: float) -> float:
     """Fee in quote, rounded up: maker for a limit order that had to wait, taker for what crossed when placed."""
     waited = order["type"] == LIMIT and not executable(order, order["placed"])
     return float(ceil_to_step(cost * (setup["maker"] if waited else setup["taker"]), setup["fee_step"]))
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def fill(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, slot: int) -> bool:
     """Execute an order at run["price"] and record the trade; False when the money or the position is not there."""
     order = orders[slot]
@@ -129,7 +128,7 @@ def fill(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, slot: int) 
     return True
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def describe(run: Any, order: Any, trade: Any, slot: int) -> None:
     """Copy what identifies an order into the record the kind is told about."""
     trade["time"] = run["time"]
@@ -139,7 +138,7 @@ def describe(run: Any, order: Any, trade: Any, slot: int) -> None:
     trade["tag"] = order["tag"]
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def act(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, slot: int) -> None:
     """Let the order in a slot do what it is for at run["price"], then let the kind react."""
     if orders[slot]["type"] == ALARM:
@@ -154,7 +153,7 @@ def act(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any
         on_fill(run, orders, setup, params, notes, trades[run["trades"] - 1])
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def settle(
     on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, since: float, left: int
 ) -> int:
@@ -167,7 +166,7 @@ def settle(
     return left
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def travel(
     on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, target: float, left: int
 ) -> int:
@@ -183,7 +182,7 @@ def travel(
     return left
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def walk(
     on_fill: Any,
     run: Any,
@@ -210,7 +209,7 @@ def walk(
         note(run, notes, TOO_MANY_FILLS, -1, float(limit))
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def watch(run: Any, orders: Any) -> None:
     """Remember the nearest prices that can wake the run; a waiting market order wakes it at any price."""
     low = -np.inf

@@ -11,7 +11,7 @@ from bots.risk import refusal
 from markets.precision import floor_to_step, round_to_step
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def note(run: Any, notes: Any, code: int, slot: int, value: float) -> None:
     """Write down a decision. The buffer is drained after every bar; beyond its end notes are dropped."""
     count = run["notes"]
@@ -25,19 +25,19 @@ def note(run: Any, notes: Any, code: int, slot: int, value: float) -> None:
         run["notes"] = count + 1
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def cancel(orders: Any, slot: int) -> None:
     """Empty a slot: the order in it is no longer wanted."""
     orders[slot]["type"] = NONE
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def cancel_all(orders: Any) -> None:
     for slot in range(len(orders)):
         orders[slot]["type"] = NONE
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def place(
     run: Any,
     orders: Any,
@@ -72,7 +72,7 @@ def place(
     return True
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def alarm(run: Any, orders: Any, slot: int, side: int, price: float, tag: int) -> None:
     """Wake the kind when the price is touched: side BUY from below (at or above), SELL from above."""
     order = orders[slot]

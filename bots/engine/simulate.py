@@ -9,7 +9,7 @@ import numpy as np
 
 from bots.engine.loop import program
 from bots.engine.matching import most_fills
-from bots.engine.types import NOTE, ORDER, RUN, STATE_VERSION, TRADE, Terms
+from bots.engine.types import ALARM, BUY, MARKET, NONE, NOTE, ORDER, RUN, SELL, STATE_VERSION, TRADE, Terms
 from markets.series import Candles, Column
 
 if TYPE_CHECKING:
@@ -42,12 +42,31 @@ class Engine:
     def restore(self, run: bytes, orders: bytes) -> Engine:
         """Take up saved state. Raises ValueError when it was saved in another layout."""
         if len(run) != RUN.itemsize or len(orders) != self.orders.nbytes:
-            raise ValueError(f"saved state has {len(run)} + {len(orders)} bytes, not {RUN.itemsize} + {self.orders.nbytes}")
+            raise ValueError(
+                f"saved state has {len(run)} + {len(orders)} bytes, not {RUN.itemsize} + {self.orders.nbytes}"
+            )
         self.run = np.frombuffer(bytearray(run), RUN)
         self.orders = np.frombuffer(bytearray(orders), ORDER)
         if self.run["version"][0] != STATE_VERSION:
             raise ValueError(f"saved state has version {self.run['version'][0]}, not {STATE_VERSION}")
         return self
+
+    def want_flat(self) -> None:
+        """Want nothing but the position sold (or bought back) at the next price."""
+        run, order = self.run[0], self.orders[0]
+        self.orders["type"] = NONE
+        run["sequence"] += 1
+        order["type"], order["side"] = MARKET, SELL if run["position"] > 0 else BUY
+        order["tag"], order["sequence"] = self.kind.tags.index("close"), run["sequence"]
+        order["price"], order["amount"], order["filled"] = 0.0, abs(run["position"]), 0.0
+        run["wake_high"] = -np.inf
+
+    def renew(self, price: float) -> None:
+        """Give the wanted orders new identities, as placed at this price: what it has crossed pays as a taker."""
+        real = np.flatnonzero((self.orders["type"] != NONE) & (self.orders["type"] != ALARM))
+        self.orders["sequence"][real] = self.run["sequence"] + 1 + np.arange(real.size)
+        self.orders["placed"][real] = price
+        self.run["sequence"] += real.size
 
     def save(self) -> tuple[bytes, bytes]:
         return self.run.tobytes(), self.orders.tobytes()

@@ -103,8 +103,9 @@ class Kind:
     slots(params): how many orders it may want at once. vector(params, terms): the parameters as the compiled
     functions read them, float64. check(params, terms, allocation): sentences about parameters that do not fit each
     other, the market or the money. on_start(run, orders, setup, params, notes, price), on_fill(…, trade) and
-    on_bar(…, inputs) change orders through bots.engine.orders. tags and notes give the words for their numbers;
-    in a note's text {price} and {value} stand for its figures.
+    on_bar(…, inputs) change orders through bots.engine.orders. example is a set of parameters for prices around 100;
+    tags and notes give the words for their numbers,
+    reasons the words for why an order of a tag is there; in a note's text {price} and {value} stand for its figures.
     """
 
     slug: str
@@ -117,7 +118,9 @@ class Kind:
     on_start: Any
     on_fill: Any
     on_bar: Any
+    example: Mapping[str, Any]
     tags: tuple[str, ...]
+    reasons: Mapping[str, str]
     notes: Mapping[int, str]
     warnings: frozenset[int] = frozenset()  # notes that a person should look at
 

@@ -153,7 +153,7 @@ def _money_problem(params: Params, prices: Column, terms: Terms, allocation: flo
     }
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def amount_of(run: Any, setup: Any, params: Any, cell: int) -> float:
     """Base amount of a cell's order."""
     size = run["memory"][_SIZE]
@@ -162,7 +162,7 @@ def amount_of(run: Any, setup: Any, params: Any, cell: int) -> float:
     return float(floor_to_step(size, setup["lot"]))
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Size the cells for the price now, buy for those above it, place buys for those below."""
     cells = int(params[_LINES]) - 1
@@ -194,7 +194,7 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         alarm(run, orders, cells + 3, BUY, params[_TAKE_PROFIT], TAKE_PROFIT)
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def finish(run: Any, orders: Any, setup: Any, params: Any, notes: Any, code: int) -> None:
     """Withdraw everything and end, the position sold or kept as configured."""
     cells = int(params[_LINES]) - 1
@@ -205,7 +205,7 @@ def finish(run: Any, orders: Any, setup: Any, params: Any, notes: Any, code: int
         place(run, orders, setup, notes, cells, MARKET, SELL, 0.0, run["position"], CLOSE)
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
     trigger = params[_TRIGGER]
     if trigger > 0.0 and trigger != price:
@@ -216,7 +216,7 @@ def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: 
         begin(run, orders, setup, params, notes)
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     cell = trade["slot"]
@@ -240,7 +240,7 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
         finish(run, orders, setup, params, notes, TAKE_PROFIT_HIT)
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def count_cycle(run: Any, setup: Any, trade: Any, line: float) -> None:
     """Grid profit of a matched pair: the sell against a buy at the cell's lower line, both fees paid."""
     amount = trade["amount"]
@@ -260,7 +260,13 @@ KIND = Kind(
     on_start=on_start,
     on_fill=on_fill,
     on_bar=None,
+    example={"lower": 90.0, "upper": 110.0, "lines": 21},
     tags=TAGS,
+    reasons={
+        "grid": "the price touched a grid line",
+        "start": "the cells above the price start filled",
+        "close": "the bot ended and sells what it holds",
+    },
     notes={
         WAITING: "Waiting for the price to reach the trigger at {value}; it is {price}.",
         STARTED: "Grid started at {price}: cells below it wait with buys, cells above it are bought now.",

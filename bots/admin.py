@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from bots import services
+from bots.forms import BotForm, form_for, param_fields
+from bots.kinds import KINDS
+from bots.models import Account, Balance, Bot, Event, Order, Run, Trade
+
+if TYPE_CHECKING:
+    BotModelAdmin = admin.ModelAdmin[Bot]
+    AccountModelAdmin = admin.ModelAdmin[Account]
+    BalanceTabularInline = admin.TabularInline[Balance, Account]
+    RecordModelAdmin = admin.ModelAdmin[Any]
+else:
+    BotModelAdmin = AccountModelAdmin = RecordModelAdmin = admin.ModelAdmin
+    BalanceTabularInline = admin.TabularInline
+
+
+class BalanceInline(BalanceTabularInline):
+    model = Balance
+    extra = 0
+
+
+class AccountAdmin(AccountModelAdmin):
+    list_display = ("name", "owner", "mode", "exchange")
+    list_filter = ("mode", "exchange")
+    list_select_related = ("owner", "exchange")
+    search_fields = ("name", "owner__username")
+    inlines = (BalanceInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        return _own(super().get_queryset(request), request)
+
+
+class BotAdmin(BotModelAdmin):
+    """Bots are configured here. Parameters take effect at the next start: a run keeps those it began with."""
+
+    list_display = ("name", "kind", "market", "account", "status", "allocation", "reason")
+    list_filter = ("status", "kind", "timeframe", "market__exchange", "account__mode")
+    list_select_related = ("market__exchange", "account", "owner")
+    search_fields = ("name", "market__symbol")
+    autocomplete_fields = ("market",)
+    actions = ("start", "pause", "resume", "stop_and_keep", "stop_and_sell")
+    readonly_fields = ("kinds", "status", "reason")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Bot]:
+        return _own(super().get_queryset(request), request)
+
+    def get_form(self, request: HttpRequest, obj: Bot | None = None, change: bool = False, **kwargs: Any) -> Any:
+        # The model form factory does not know the fields of the kind's parameters, so the form brings them.
+        form = form_for(_kind(request, obj))
+        kwargs |= {"form": form, "fields": form.Meta.fields}
+        return super().get_form(request, obj, change, **kwargs)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "account":
+            kwargs["queryset"] = _own(Account.objects.select_related("exchange", "owner"), request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Bot | None = None) -> Any:
+        kind = KINDS.get(_kind(request, obj)) or next(iter(KINDS.values()))
+        return [
+            (None, {"fields": ("kinds", "status", "reason") if obj else ("kinds",)}),
+            (None, {"fields": BotForm.Meta.fields}),
+            (kind.label, {"fields": tuple(param_fields(kind)), "description": kind.summary}),
+        ]
+
+    def kinds(self, bot: Bot | None = None) -> SafeString:
+        """The kind; for a new bot the links to the forms of all kinds."""
+        if bot is not None and bot.pk:
+            return format_html("{}", KINDS[bot.kind].label if bot.kind in KINDS else bot.kind)
+        add = reverse("admin:bots_bot_add")
+        return format_html_join(" · ", '<a href="{}?kind={}">{}</a>', ((add, k.slug, k.label) for k in KINDS.values()))
+
+    kinds.short_description = "Kind"  # type: ignore[attr-defined]
+
+    @admin.action(description="Start the selected bots")
+    def start(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+        self._each(request, bots, services.start, "started")
+
+    @admin.action(description="Pause the selected bots: withdraw their orders, keep their positions")
+    def pause(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+        self._each(request, bots, services.pause, "paused")
+
+    @admin.action(description="Resume the selected bots")
+    def resume(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+        self._each(request, bots, services.resume, "resumed")
+
+    @admin.action(description="Stop the selected bots and keep their positions in the account")
+    def stop_and_keep(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+        self._each(request, bots, lambda bot: services.stop(bot, close_position=False), "stopped")
+
+    @admin.action(description="Stop the selected bots and sell their positions")
+    def stop_and_sell(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
+        self._each(request, bots, lambda bot: services.stop(bot, close_position=True), "stopped")
+
+    def _each(self, request: HttpRequest, bots: QuerySet[Bot], act: Callable[[Bot], Any], done: str) -> None:
+        """Do it to each bot by itself: one refusal does not hold back the others."""
+        count = 0
+        for bot in bots:
+            try:
+                act(bot)
+                count += 1
+            except services.Refused as error:
+                messages.error(request, f"{bot.name}: {error}")
+        if count:
+            messages.success(request, f"{count} {'bot' if count == 1 else 'bots'} {done}.")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Bot | None = None) -> bool:
+        # A bot that ran has trades, and trades are never deleted.
+        return obj is not None and not obj.runs.exists() and super().has_delete_permission(request, obj)
+
+
+class RecordAdmin(RecordModelAdmin):
+    """Rows that the engine writes: to be read, never edited."""
+
+    show_full_result_count = False  # counting a million rows is slower than showing a page of them
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        return rows if getattr(request.user, "is_superuser", False) else rows.filter(bot__owner=request.user)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class RunAdmin(RecordAdmin):
+    list_display = ("bot", "number", "status", "mode", "trades_count", "started_at", "stopped_at", "reason")
+    list_filter = ("status", "mode", "kind")
+    list_select_related = ("bot",)
+    exclude = ("state", "orders")
+
+
+class OrderAdmin(RecordAdmin):
+    list_display = ("client_id", "bot", "market", "side", "type", "price", "amount", "status", "created_at")
+    list_filter = ("status", "side")
+    list_select_related = ("bot", "market__exchange")
+
+
+class TradeAdmin(RecordAdmin):
+    list_display = ("time", "bot", "market", "side", "price", "amount", "fee", "realized", "tag")
+    list_filter = ("side", "mode")
+    list_select_related = ("bot", "market__exchange")
+
+
+class EventAdmin(RecordAdmin):
+    list_display = ("time", "bot", "level", "code", "message")
+    list_filter = ("level", "code")
+    list_select_related = ("bot",)
+
+
+def _own(rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
+    """A superuser's rows are all, other staff's are their own."""
+    return rows if getattr(request.user, "is_superuser", False) else rows.filter(owner=request.user)
+
+
+def _kind(request: HttpRequest, bot: Bot | None) -> str:
+    return bot.kind if bot else request.GET.get("kind", "")
+
+
+admin.site.register(Account, AccountAdmin)
+admin.site.register(Bot, BotAdmin)
+admin.site.register(Run, RunAdmin)
+admin.site.register(Order, OrderAdmin)
+admin.site.register(Trade, TradeAdmin)
+admin.site.register(Event, EventAdmin)

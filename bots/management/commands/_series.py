@@ -1,0 +1,163 @@
+"""What backtest and paper_replay share: the same arguments, the same candles, the same document."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from bots.book import Book
+from bots.kinds import KINDS
+from bots.models import Side
+from bots.performance import Metrics, metrics
+from bots.records import write_trades
+from markets import candles as store
+from markets.models import Market
+from markets.series import TIMEFRAMES, Candles
+
+
+def moment(text: str) -> int:
+    """ISO date or time, UTC when it names no zone -> ms UTC."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(
+            f"must be a date or time such as 2024-08-01 or 2024-08-01T12:00, not {text!r}."
+        ) from None
+    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def money(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise ArgumentTypeError(f"must be a number above 0, not {text!r}.") from None
+    if not amount.is_finite() or not 0 < amount < Decimal("1e15"):
+        raise ArgumentTypeError(f"must be above 0 and below 1e15, not {text}.")
+    return amount
+
+
+def parameters(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ArgumentTypeError(f"must be JSON such as '{{\"lower\": 100}}': {error}.") from None
+    if not isinstance(found, dict):
+        raise ArgumentTypeError(f"must be a JSON object, not {text}.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The arguments, looked up."""
+
+    kind: str
+    params: dict[str, Any]
+    market: Market
+    timeframe: int
+    capital: Decimal
+    candles: Candles
+    seconds_load: float
+
+
+class SeriesCommand(BaseCommand):
+    """A command that runs a kind over stored candles."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=f"One of {', '.join(KINDS)}.")
+        parser.add_argument("--exchange", required=True, metavar="SLUG")
+        parser.add_argument("--market", required=True, metavar="SYMBOL", help="For example BTC/USDT.")
+        parser.add_argument("--timeframe", required=True, choices=list(TIMEFRAMES), metavar="TF")
+        parser.add_argument("--start", type=moment, metavar="ISO", help="First candle; default: the first stored.")
+        parser.add_argument("--end", type=moment, metavar="ISO", help="Before this time; default: the last stored.")
+        parser.add_argument("--params", type=parameters, default={}, metavar="JSON")
+        parser.add_argument("--capital", type=money, default=Decimal(10_000), metavar="AMOUNT", help="In quote.")
+        parser.add_argument("--trades", type=Path, metavar="FILE.csv", help="Write the trades there.")
+        parser.add_argument("--json", action="store_true", help="Print one JSON document.")
+
+    def asked(self, options: dict[str, Any]) -> Asked:
+        """Raises CommandError (exit status 2) with a sentence."""
+        began = time.perf_counter()
+        market = Market.objects.filter(exchange__slug=options["exchange"], symbol=options["market"]).first()
+        if market is None:
+            raise CommandError(
+                f"market must be one that is stored, not {options['market']} on {options['exchange']}: "
+                "import or sync it first.",
+                returncode=2,
+            )
+        timeframe = TIMEFRAMES[options["timeframe"]]
+        candles = store.load(market.pk, timeframe, options["start"], options["end"])
+        if not len(candles):
+            raise CommandError(
+                f"no {options['timeframe']} candles of {market.symbol} are stored in that range: import or sync them.",
+                returncode=2,
+            )
+        seconds = time.perf_counter() - began
+        return Asked(options["kind"], options["params"], market, timeframe, options["capital"], candles, seconds)
+
+    def report(self, asked: Asked, options: dict[str, Any], trades: list[Any], engine: float, began: float) -> None:
+        """Write the trades file and print the document. trades: ExactTrade or Trade rows, oldest first."""
+        if options["trades"]:
+            self._write_file(options["trades"], trades, asked.market)
+        equity, figures = _figures(asked, trades)
+        document = {
+            "bars": len(asked.candles),
+            "trades": len(trades),
+            "final_equity": equity,
+            "metrics": figures,
+            "seconds_load": round(asked.seconds_load, 6),
+            "seconds_engine": round(engine, 6),
+            "seconds_total": round(time.perf_counter() - began, 6),
+        }
+        if options["json"]:
+            self.stdout.write(json.dumps(document))
+        else:
+            self.stdout.write("\n".join(_lines(document, asked.market.quote)))
+
+    def _write_file(self, path: Path, trades: Iterable[Any], market: Market) -> None:
+        try:
+            with path.open("w", newline="") as file:
+                write_trades(file, trades, market)
+        except OSError as error:
+            raise CommandError(f"trades cannot be written to {path}: {error.strerror}.", returncode=2) from None
+
+
+def _figures(asked: Asked, trades: list[Any]) -> tuple[float, Metrics]:
+    """Final equity and metrics from the exact trades, so that both commands compute them from the same figures."""
+    candles, book, realized, cash, position = asked.candles, Book(asked.capital), [], [asked.capital], [Decimal(0)]
+    for trade in trades:
+        sign = 1 if trade.side == Side.BUY else -1
+        realized.append(float(book.apply(sign, trade.price, trade.amount, trade.fee)))
+        cash.append(book.cash)
+        position.append(book.position)
+    times = np.array([int(trade.time.timestamp() * 1000) for trade in trades], np.int64)
+    seen = np.searchsorted(times, candles.time, side="right")
+    held = np.array(position, np.float64)[seen]
+    equity = np.array(cash, np.float64)[seen] + held * candles.close
+    fees = np.array([float(trade.fee) for trade in trades])
+    cost = np.array([float(trade.price * trade.amount) for trade in trades])
+    start = float(asked.capital)
+    figures = metrics(candles.time, candles.close, equity, start, held, np.array(realized), fees, cost)
+    return float(book.equity(Decimal(repr(float(candles.close[-1]))))), figures
+
+
+def _lines(document: dict[str, Any], quote: str) -> list[str]:
+    """The document for a person."""
+    rows = {key: value for key, value in document.items() if key != "metrics"} | document["metrics"]
+    width = max(map(len, rows))
+    return [f"{name.replace('_', ' '):<{width}}  {_figure(value)}" for name, value in rows.items()] + [
+        f"money in {quote}"
+    ]
+
+
+def _figure(value: float | int | None) -> str:
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from bots import runs
+from bots.kinds.contract import ParamsError
+from bots.management.commands._series import SeriesCommand
+
+
+class Command(SeriesCommand):
+    help = "Run a kind over stored candles, in memory: what would it have done?"
+
+    def handle(self, **options: Any) -> None:
+        began = time.perf_counter()
+        asked = self.asked(options)
+        engine_began = time.perf_counter()
+        try:
+            result = runs.backtest(asked.kind, asked.params, asked.market, asked.capital, asked.candles)
+        except ParamsError as error:
+            raise CommandError(str(error), returncode=2) from None
+        seconds = time.perf_counter() - engine_began
+        self.report(asked, options, result.trades, seconds, began)

@@ -1,0 +1,206 @@
+"""What a person may do with bots. Every change and its Event are committed together; a refusal changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from bots import balances, writes
+from bots.engine.simulate import Engine, step
+from bots.kinds import KINDS
+from bots.kinds.contract import Kind, ParamsError
+from bots.models import Account, Balance, Bot, Event, Mode, Order, Run
+from bots.outcomes import Outcome
+from bots.records import terms_of
+from bots.runs import engine_of
+from markets.gateway import GatewayError, connect
+from markets.models import Exchange, Feed, Market
+from markets.precision import refusal
+from markets.series import Candles, open_time
+from orchestrator import notify
+
+
+class Refused(ValueError):
+    """What was asked is not possible now; the message is a sentence for the person who asked."""
+
+
+def open_paper_account(owner: Any, name: str, exchange: Exchange, money: dict[str, Decimal]) -> Account:
+    """A paper account with play money: currency -> amount."""
+    with transaction.atomic():
+        account = Account.objects.create(owner=owner, name=name, mode=Mode.PAPER, exchange=exchange)
+        Balance.objects.bulk_create(Balance(account=account, currency=c, free=amount) for c, amount in money.items())
+    return account
+
+
+def validate(kind: str, params: dict[str, Any], market: Market, allocation: Decimal) -> None:
+    """Raises ParamsError (a ValueError) naming every field that is wrong."""
+    if kind not in KINDS:
+        raise ParamsError({"kind": f"kind must be one of {', '.join(KINDS)}, not {kind!r}."})
+    KINDS[kind].validate(params, terms_of(market), float(allocation))
+
+
+def plain_params(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
+    """Parameters as they are stored: every value in its own type, what equals the default left out."""
+    params = kind.read(raw)
+    return {
+        entry.name: getattr(params, entry.name)
+        for entry in kind.parameters()
+        if entry.required or getattr(params, entry.name) != entry.default
+    }
+
+
+def start(bot: Bot, since: int | None = None) -> Run:
+    """Start a bot: take its allocation out of the account and let it see the candles that open from now on.
+
+    since: ms UTC, to begin in the past with candles that are stored (a demonstration). Raises Refused.
+    """
+    with transaction.atomic():
+        bot = Bot.objects.select_related("market__exchange", "account").select_for_update(of=("self",)).get(pk=bot.pk)
+        if bot.status in (Bot.Status.RUNNING, Bot.Status.PAUSED):
+            raise Refused(f"{bot.name} is {bot.status} already.")
+        _require_tradable(bot)
+        try:
+            validate(bot.kind, bot.params, bot.market, bot.allocation)
+        except ParamsError as error:
+            raise Refused(str(error)) from error
+        if not balances.reserve(bot.account, bot.market.quote, bot.allocation):
+            raise Refused(
+                f"allocation is {bot.allocation.normalize():f} {bot.market.quote}, more than account "
+                f"{bot.account.name} has free."
+            )
+        _want_candles(bot)
+        run = new_run(bot, since if since is not None else _now(bot.market.exchange))
+        _say(
+            bot, run, "started", f"Started with {bot.allocation.normalize():f} {bot.market.quote}.", Bot.Status.RUNNING
+        )
+    return run
+
+
+def _require_tradable(bot: Bot) -> None:
+    if bot.account.mode != Mode.PAPER:
+        raise Refused(f"account {bot.account.name} is {bot.account.mode}; bots run on paper accounts only.")
+    if bot.account.exchange_id != bot.market.exchange_id:
+        raise Refused(f"account {bot.account.name} is not on {bot.market.exchange.name}, the market's exchange.")
+    if not bot.market.active:
+        raise Refused(f"{bot.market.symbol} is not active on {bot.market.exchange.name}.")
+
+
+def _now(exchange: Exchange) -> int:
+    """The exchange's own clock, ms UTC. Raises Refused."""
+    try:
+        return connect(exchange).now_ms()
+    except GatewayError as error:
+        raise Refused(f"{exchange.name} cannot be reached: {error}") from error
+
+
+def _want_candles(bot: Bot) -> None:
+    feed, made = Feed.objects.get_or_create(market=bot.market, timeframe=bot.timeframe)
+    if not made and not feed.enabled:
+        raise Refused(f"the feed of {bot.market.symbol} is switched off; switch it on first.")
+
+
+def new_run(bot: Bot, since: int) -> Run:
+    """A run that has seen nothing; the first candle it may see opens at or after `since`, ms UTC."""
+    terms, step_ms = terms_of(bot.market), bot.timeframe * 1000
+    kind = KINDS[bot.kind]
+    engine = Engine.new(kind, kind.read(bot.params), terms, float(bot.allocation))
+    state, orders = engine.save()
+    last = bot.runs.order_by("-number").first()
+    return Run.objects.create(
+        bot=bot, market=bot.market, number=last.number + 1 if last else 1, mode=bot.account.mode, kind=bot.kind,
+        timeframe=bot.timeframe, params=bot.params, terms=asdict(terms), allocation=bot.allocation,
+        cash=bot.allocation, equity=bot.allocation, state=state, orders=orders,
+        # The candle before the first one. One that is open at `since` already is not its own.
+        bar_time=open_time(since - 1, bot.timeframe) if since % step_ms else since - step_ms,
+    )  # fmt: skip
+
+
+def _say(bot: Bot, run: Run, code: str, message: str, status: str) -> None:
+    """Give a bot its new status with the Event that tells it."""
+    bot.status, bot.reason, bot.updated_at = status, message[:300], timezone.now()
+    bot.save(update_fields=["status", "reason", "updated_at"])
+    Event.objects.create(owner_id=bot.owner_id, bot=bot, run=run, code=code, message=message)
+    notify.changed([notify.bot_topic(bot.owner_id, bot.pk)])
+
+
+def _alive(bot: Bot) -> Run:
+    """The bot's run that is not over, locked: whoever steps it has finished. Raises Refused."""
+    run = (
+        Run.objects.filter(bot=bot)
+        .exclude(status=Run.Status.STOPPED)
+        .select_related("bot__account", "market__exchange")
+        .select_for_update(of=("self",))
+        .first()
+    )
+    if run is None:
+        raise Refused(f"{bot.name} is not running.")
+    return run
+
+
+def pause(bot: Bot) -> None:
+    """Withdraw the working orders, keep the position, see no more candles. Raises Refused."""
+    with transaction.atomic():
+        run = _alive(bot)
+        if run.status == Run.Status.PAUSED:
+            raise Refused(f"{bot.name} is paused already.")
+        run.status = Run.Status.PAUSED
+        run.save(update_fields=["status"])
+        Order.objects.filter(run=run, status=Order.Status.OPEN).update(
+            status=Order.Status.CANCELED, updated_at=timezone.now()
+        )
+        _say(run.bot, run, "paused", "Paused: its orders are withdrawn, its position is kept.", Bot.Status.PAUSED)
+
+
+def resume(bot: Bot) -> None:
+    """Go on with the candles that open from now on; the orders come back with new identities. Raises Refused."""
+    with transaction.atomic():
+        run = _alive(bot)
+        if run.status != Run.Status.PAUSED:
+            raise Refused(f"{bot.name} is not paused.")
+        engine = engine_of(run)
+        price = run.market.last or run.last_price
+        if price is not None:
+            engine.renew(price)
+        now = _now(run.market.exchange)
+        run.bar_time = max(run.bar_time, open_time(now - 1, run.timeframe))
+        run.state, run.orders = engine.save()
+        run.status = Run.Status.RUNNING
+        run.save(update_fields=["bar_time", "state", "orders", "status"])
+        writes.write_orders([Outcome(run, engine)])
+        _say(run.bot, run, "resumed", "Resumed: its orders are back.", Bot.Status.RUNNING)
+
+
+def stop(bot: Bot, close_position: bool) -> None:
+    """End the run: withdraw its orders, sell its position at the last price or keep it, give the money back.
+
+    Raises Refused.
+    """
+    with transaction.atomic():
+        run = _alive(bot)
+        outcome, position = Outcome(run, orders_changed=True), ""
+        if run.position and close_position:
+            outcome = _sold(run)
+            position = ", its position is sold"
+        elif run.position:
+            position = ", its position is kept in the account"
+        outcome.ended = Bot.Status.STOPPED
+        writes.write([outcome])
+        _say(run.bot, run, "stopped", f"Stopped: its orders are withdrawn{position}.", Bot.Status.STOPPED)
+
+
+def _sold(run: Run) -> Outcome:
+    """The outcome of selling what the run holds as one market order at the last price. Raises Refused."""
+    price, market = run.market.last or run.last_price, run.market
+    if price is None:
+        raise Refused(f"{market.symbol} has no price yet; stop the bot and keep its position.")
+    small = refusal(float(run.position), price, float(market.lot), float(market.min_amount), float(market.min_cost))
+    if small:
+        raise Refused(f"the position cannot be sold: {small} Stop the bot and keep its position.")
+    engine = engine_of(run)
+    engine.want_flat()
+    now = Candles.from_rows([(int(timezone.now().timestamp() * 1000), price, price, price, price, 0.0)])
+    return Outcome.of(run, engine, step(engine, now), now)

@@ -1,0 +1,22 @@
+"""Celery's way in: thin, so that a test or a command calls the same functions without it."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from bots import equity, retention, runs
+
+
+@shared_task
+def advance_runs() -> int:
+    return runs.advance_due()
+
+
+@shared_task
+def snapshot_equity() -> int:
+    return equity.snapshot()
+
+
+@shared_task
+def apply_retention() -> int:
+    return retention.apply()

@@ -1,0 +1,138 @@
+"""Stores a shard's outcomes: one statement a table, inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+from django.utils import timezone
+
+from bots import balances, rows
+from bots.engine.reconcile import reconcile
+from bots.engine.simulate import Engine
+from bots.engine.types import ORDER, ORDER_TYPES
+from bots.models import EquitySnapshot, Event, Mode, Order, Position, Run, Side, Trade
+from bots.outcomes import Outcome, client_id
+from bots.records import ExactTrade, exact_order, moment
+from orchestrator import notify
+
+_RUN_FIGURES = ("cash", "position", "cost", "realized", "fees", "equity", "trades_count", "last_price")
+_RUN_STATE = ("bar_time", "state", "orders", "status", "reason", "stopped_at")
+_POSITION_FIGURES = ("status", "side", "amount", "average_price", "realized", "closed_at")
+
+
+def write(shard: Sequence[Outcome]) -> None:
+    """Store a shard's outcomes with one statement a table; inside the caller's transaction."""
+    changed = [outcome for outcome in shard if outcome.orders_changed]
+    Trade.objects.bulk_create([row for outcome in shard for row in outcome.trade_rows])
+    write_orders(changed)
+    _write_positions([outcome for outcome in shard if outcome.trades])
+    EquitySnapshot.objects.bulk_create([row for outcome in shard for row in outcome.equity], ignore_conflicts=True)
+    _write_ends([outcome for outcome in shard if outcome.ended])
+    Event.objects.bulk_create([row for outcome in shard for row in outcome.events])
+    rows.update([outcome.run for outcome in shard], *_RUN_FIGURES, *_RUN_STATE)
+    notify.changed(notify.bot_topic(outcome.run.bot.owner_id, outcome.run.bot_id) for outcome in shard)
+
+
+def write_orders(changed: Sequence[Outcome]) -> None:
+    """Bring the open order rows in line with what is wanted; fills close their order, the rest is canceled."""
+    if not changed:
+        return
+    open_rows: dict[int, dict[str, Order]] = defaultdict(dict)
+    for row in Order.objects.filter(run__in=[outcome.run for outcome in changed], status=Order.Status.OPEN):
+        open_rows[row.run_id][row.client_id] = row
+    new, gone = [], []
+    for outcome in changed:
+        placed, withdrawn = _order_rows(outcome, open_rows[outcome.run.pk])
+        new += placed
+        gone += withdrawn
+    Order.objects.bulk_create(new)
+    rows.update(gone, "status", "filled", "updated_at")
+
+
+def _order_rows(outcome: Outcome, open_rows: dict[str, Order]) -> tuple[list[Order], list[Order]]:
+    """(rows to insert, rows to change) for one run."""
+    run, engine, now = outcome.run, outcome.engine, moment(outcome.run.bar_time)
+    filled = {client_id(run, trade.sequence): trade for trade in outcome.trades}
+    working = {int(identity.rsplit("-", 1)[1]): identity for identity in open_rows}
+    wanted = engine.orders if engine else np.zeros(0, ORDER)
+    missing, over = reconcile(wanted, working)
+    withdrawn = [open_rows[working[sequence]] for sequence in over]
+    for row in withdrawn:
+        trade = filled.get(row.client_id)
+        row.status = Order.Status.CLOSED if trade else Order.Status.CANCELED
+        row.filled = row.amount if trade else row.filled
+        row.updated_at = trade.time if trade else now
+    placed = [_filled_order(run, trade) for identity, trade in filled.items() if identity not in open_rows]
+    if engine:
+        placed += [_open_order(run, engine, int(slot), now) for slot in missing]
+    return placed, withdrawn
+
+
+def _filled_order(run: Run, trade: ExactTrade) -> Order:
+    """The row of an order that was placed and filled within one stretch."""
+    return Order(
+        run=run, bot_id=run.bot_id, market_id=run.market_id, client_id=client_id(run, trade.sequence),
+        slot=trade.slot, type=trade.order_type, side=trade.side, price=trade.limit, amount=trade.amount,
+        filled=trade.amount, status=Order.Status.CLOSED, tag=trade.tag, created_at=trade.time, updated_at=trade.time,
+    )  # fmt: skip
+
+
+def _open_order(run: Run, engine: Engine, slot: int, now: datetime) -> Order:
+    record = engine.orders[slot]
+    price, amount, filled = exact_order(record, run.market)
+    return Order(
+        run=run, bot_id=run.bot_id, market_id=run.market_id, client_id=client_id(run, int(record["sequence"])),
+        slot=slot, type=ORDER_TYPES[record["type"]], side=Side.BUY if record["side"] > 0 else Side.SELL, price=price,
+        amount=amount, filled=filled, tag=engine.kind.tags[record["tag"]], created_at=now, updated_at=now,
+    )  # fmt: skip
+
+
+def _write_positions(traded: Sequence[Outcome]) -> None:
+    """Follow each run's trades: a position opens with the first and closes when nothing is left."""
+    if not traded:
+        return
+    found = Position.objects.filter(run__in=[outcome.run for outcome in traded], status=Position.Status.OPEN)
+    open_rows = {row.run_id: row for row in found}
+    touched = [row for outcome in traded for row in _position_rows(outcome, open_rows.get(outcome.run.pk))]
+    # Closed ones first: a run has one open position.
+    rows.update([row for row in touched if row.pk is not None], *_POSITION_FIGURES)
+    Position.objects.bulk_create([row for row in touched if row.pk is None])
+
+
+def _position_rows(outcome: Outcome, current: Position | None) -> list[Position]:
+    """The rows of one run that its trades opened, changed or closed."""
+    run, touched = outcome.run, [current] if current else []
+    for row, (position, average) in zip(outcome.trade_rows, outcome.holdings, strict=True):
+        if current is None:
+            current = Position(
+                run=run, bot_id=run.bot_id, owner_id=run.bot.owner_id, market_id=run.market_id, opened_at=row.time,
+                average_price=average,
+            )  # fmt: skip
+            touched.append(current)
+        current.realized += row.realized
+        current.amount, current.side = abs(position), "long" if position >= 0 else "short"
+        if position:
+            current.average_price = average
+        else:
+            current.status, current.closed_at = Position.Status.CLOSED, row.time
+            current = None
+    return touched
+
+
+def _write_ends(ended: Sequence[Outcome]) -> None:
+    """Runs that ended themselves: the bot says so, the money goes back to its account."""
+    for outcome in ended:
+        end(outcome.run, outcome.ended, outcome.events[-1].message if outcome.events else "")
+    rows.update([outcome.run.bot for outcome in ended], "status", "reason", "updated_at")
+
+
+def end(run: Run, status: str, reason: str) -> None:
+    """Mark a run and its bot as over and give the account what the run holds. Saves neither row."""
+    run.status, run.reason, run.stopped_at = Run.Status.STOPPED, reason[:300], timezone.now()
+    run.bot.status, run.bot.reason, run.bot.updated_at = status, reason[:300], run.stopped_at
+    if run.mode != Mode.REPLAY:
+        balances.release(run.bot.account, run.market.quote, run.cash)
+        balances.release(run.bot.account, run.market.base, run.position)
