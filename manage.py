@@ -8,8 +8,26 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
-    execute_from_command_line(sys.argv)
+    from orchestrator.env import EnvError
+    from orchestrator.servers import addresses
+    from orchestrator.servers.errors import ServerError
+
+    try:
+        execute_from_command_line(sys.argv)
+    except (EnvError, ServerError) as error:
+        fail(str(error))
+    except OperationalError as error:
+        sentence = addresses.unreachable(error)
+        if not sentence or "--traceback" in sys.argv:
+            raise
+        fail(sentence)
+
+
+def fail(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+    sys.exit(2)
 
 
 if __name__ == "__main__":

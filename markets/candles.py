@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.models import Max
 
 from markets import series
+from markets.models import Candle
 from markets.series import VALUES, Candles
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -53,6 +55,12 @@ def load(
     query = f"COPY (SELECT {arrays} FROM ({rows}) AS candle) TO STDOUT (FORMAT BINARY)"
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         return _unpacked(b"".join(copy))
+
+
+def last_time(market_id: int, timeframe: int) -> int | None:
+    """Open time of the last stored candle, ms UTC."""
+    last = Candle.objects.filter(market_id=market_id, timeframe=timeframe).aggregate(last=Max("time"))["last"]
+    return None if last is None else int(last)
 
 
 def _unpacked(data: bytes) -> Candles:

@@ -17,6 +17,12 @@ def price_field(**options: Any) -> models.DecimalField[Any, Any]:
     return models.DecimalField(max_digits=38, decimal_places=18, **options)
 
 
+class ExchangeQuerySet(models.QuerySet["Exchange"]):
+    def with_feeds(self, feeds: models.QuerySet[Feed]) -> ExchangeQuerySet:
+        """The exchanges that these feeds are of."""
+        return self.filter(pk__in=feeds.values("market__exchange")).order_by("pk")
+
+
 class Exchange(models.Model):
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=100)
@@ -24,6 +30,8 @@ class Exchange(models.Model):
     ccxt_config = models.JSONField(default=dict, blank=True, help_text="Merged into ccxt's constructor.")
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ExchangeQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -83,6 +91,12 @@ class Candle(models.Model):
         return f"{self.market_id} {TIMEFRAME_NAMES.get(self.timeframe, self.timeframe)} {self.time}"
 
 
+class FeedQuerySet(models.QuerySet["Feed"]):
+    def alive(self) -> FeedQuerySet:
+        """Those that are to be kept up to date."""
+        return self.filter(enabled=True, market__active=True, market__exchange__enabled=True)
+
+
 class Feed(models.Model):
     """The wish to have a market's candles of one timeframe, and how far it is fulfilled."""
 
@@ -93,6 +107,8 @@ class Feed(models.Model):
     synced_to = models.BigIntegerField(null=True, editable=False, help_text="Open time of the last candle, ms UTC.")
     checked_at = models.DateTimeField(null=True, editable=False)
     error = models.CharField(max_length=300, blank=True, editable=False)
+
+    objects = FeedQuerySet.as_manager()
 
     class Meta:
         ordering = ["market", "timeframe"]

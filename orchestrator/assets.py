@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.staticfiles.finders import BaseFinder
 from django.core.checks import CheckMessage, Error
 from django.core.files.storage import FileSystemStorage
+from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from orchestrator.home import PROJECT
 
@@ -59,3 +60,15 @@ class _RenamedStorage(FileSystemStorage):
 
     def path(self, name: str) -> str:
         return super().path(self._names.get(name, name))
+
+
+class HashedStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
+    """Files under names with their digest, compressed. Source maps are left out: megabytes for a debugger alone."""
+
+    patterns = tuple(
+        (
+            extension,
+            tuple(rule for rule in rules if "sourceMappingURL" not in (rule if isinstance(rule, str) else rule[0])),
+        )
+        for extension, rules in CompressedManifestStaticFilesStorage.patterns
+    )

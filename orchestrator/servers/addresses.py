@@ -33,6 +33,10 @@ def forget() -> None:
     _file().unlink(missing_ok=True)
 
 
+def are_written() -> bool:
+    return _file().exists() and lock().holder() is not None
+
+
 def _written(key: str) -> str:
     """Address that the private servers left in servers.json; "" when they do not run.
 
@@ -76,3 +80,21 @@ def database(url: str) -> dict[str, Any]:
         "PORT": str(port or ""),
         "OPTIONS": dict(parse_qsl(parts.query)),
     }
+
+
+def unreachable(error: Exception) -> str:
+    """What to tell about a failed connection, "" when the error is not about the connection."""
+    if getattr(error.__cause__, "sqlstate", None):
+        return ""  # Postgres itself answered, about a statement
+    url = database_url()
+    if not url:
+        return NO_SERVERS
+    parts = urlsplit(url)
+    source = "DATABASE_URL" if env.given("DATABASE_URL") else "the private server"
+    return f"Postgres at {parts.hostname}:{parts.port or 5432} ({source}) cannot be used: {_reason(error)}"
+
+
+def _reason(error: Exception) -> str:
+    """The server's own words: the last part of a message such as `connection failed: … FATAL: no such role`."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rpartition("failed: ")[2] if lines else "no reason was given"

@@ -48,10 +48,15 @@ class PrivateServers:
     def pids(self) -> list[int]:
         return [server.child.pid for server in (self.postgres, self.redis) if server and server.child]
 
-    def ended(self) -> list[str]:
-        """Names of servers whose process has ended without being asked to."""
-        servers = {"Postgres": self.postgres, "Redis": self.redis}
-        return [name for name, server in servers.items() if server and server.child and server.child.poll() is not None]
+    def revive(self) -> list[str]:
+        """Start again what has ended without being asked to; the names of it. Raises ServerError when that fails."""
+        revived = []
+        for server in (self.postgres, self.redis):
+            if server and server.child and server.child.poll() is not None:
+                server.launch()
+                server.wait_ready()
+                revived.append(type(server).__name__)
+        return revived
 
     def _start(self) -> None:
         if not env.given("DATABASE_URL"):

@@ -1,0 +1,103 @@
+"""INDICATORS: name -> what it is and how it is computed, through TA-Lib. Pure: columns in, columns out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from markets.series import Candles, Column
+
+Parameters = Mapping[str, float]
+Function = Callable[[Any, Candles, Parameters], tuple[Column, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """function: (talib, candles, parameters) -> a column an output, NaN while warming up.
+
+    warm_up: candles before the first value, with the defaults; pane: drawn over the prices or in a pane of its own;
+    recursive: every value depends on all candles before it, ever less.
+    """
+
+    label: str
+    function: Function
+    defaults: Mapping[str, float]
+    warm_up: int
+    pane: Literal["price", "own"]
+    outputs: tuple[str, ...]
+    recursive: bool = False
+
+
+def _sma(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
+    return (talib.SMA(candles.close, int(p["period"])),)
+
+
+def _ema(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
+    return (talib.EMA(candles.close, int(p["period"])),)
+
+
+def _rsi(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
+    return (talib.RSI(candles.close, int(p["period"])),)
+
+
+def _macd(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
+    macd, signal, histogram = talib.MACD(candles.close, int(p["fast"]), int(p["slow"]), int(p["signal"]))
+    return macd, signal, histogram
+
+
+def _bollinger(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
+    upper, middle, lower = talib.BBANDS(candles.close, int(p["period"]), p["deviations"], p["deviations"])
+    return upper, middle, lower
+
+
+def _atr(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
+    return (talib.ATR(candles.high, candles.low, candles.close, int(p["period"])),)
+
+
+INDICATORS: dict[str, Indicator] = {
+    "sma": Indicator("SMA 20", _sma, {"period": 20}, 19, "price", ("sma",)),
+    "ema": Indicator("EMA 20", _ema, {"period": 20}, 19, "price", ("ema",), recursive=True),
+    "bollinger": Indicator(
+        "Bollinger 20, 2", _bollinger, {"period": 20, "deviations": 2.0}, 19, "price", ("upper", "middle", "lower")
+    ),
+    "rsi": Indicator("RSI 14", _rsi, {"period": 14}, 14, "own", ("rsi",), recursive=True),
+    "macd": Indicator(
+        "MACD 12, 26, 9",
+        _macd,
+        {"fast": 12, "slow": 26, "signal": 9},
+        33,
+        "own",
+        ("macd", "signal", "histogram"),
+        recursive=True,
+    ),
+    "atr": Indicator("ATR 14", _atr, {"period": 14}, 14, "own", ("atr",), recursive=True),
+}
+
+
+def indicator(name: str) -> Indicator:
+    """Raises ValueError with the names there are."""
+    try:
+        return INDICATORS[name]
+    except KeyError:
+        raise ValueError(f"indicator must be one of {', '.join(INDICATORS)}, not {name!r}.") from None
+
+
+def compute(name: str, candles: Candles, parameters: Parameters | None = None) -> dict[str, Column]:
+    """Output name -> column as long as the candles, NaN while warming up.
+
+    parameters override the defaults. Raises ValueError for an unknown indicator or parameter.
+    """
+    import talib  # 0.4 s: only for those who compute
+
+    chosen = indicator(name)
+    given = parameters or {}
+    unknown = sorted(set(given) - set(chosen.defaults))
+    if unknown:
+        raise ValueError(f"{name} takes {', '.join(chosen.defaults)}, not {', '.join(unknown)}.")
+    if not len(candles):
+        return {output: np.empty(0) for output in chosen.outputs}
+    columns = chosen.function(talib, candles, {**chosen.defaults, **given})
+    return dict(zip(chosen.outputs, columns, strict=True))

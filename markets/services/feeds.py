@@ -1,0 +1,145 @@
+"""Candles of the feeds: what is missing is fetched, checked, stored and told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from markets import candles as store
+from markets import gateway, series
+from markets.models import Exchange, Feed
+from markets.series import Candles
+from markets.services import prices
+from markets.surface import Gateway, GatewayError
+from orchestrator import notify
+
+logger = logging.getLogger(__name__)
+
+SHARD = 25  # feeds claimed by one transaction
+PAGE = 1000  # candles asked for at once
+PAGES = 50  # asked for by one feed in one go; the rest comes with the next
+FIRST_CANDLES = 2880  # history of a new feed: two days of 1m, more of longer timeframes
+RETRY_SECONDS = 60  # a failing feed is not asked for more often
+DAY_MS = 86_400_000
+RETENTION_BATCH = 20_000
+
+
+class Fetched(NamedTuple):
+    """What one feed got: new closed candles, or the sentence of what went wrong after them."""
+
+    feed: Feed
+    candles: Candles
+    error: str
+
+
+def sync(feed_ids: Iterable[int] | None = None) -> int:
+    """Load and store the closed candles that enabled feeds miss, those given or all; rows written or changed.
+
+    A feed that fails keeps a sentence in Feed.error until it succeeds, and stops no other. Feeds that another worker
+    is at are skipped. Holes that an exchange leaves are not errors: candles.gaps() finds them in the rows.
+    """
+    feeds = Feed.objects.alive()
+    if feed_ids is not None:
+        feeds = feeds.filter(pk__in=list(feed_ids))
+    return sum(_sync_exchange(exchange, feeds) for exchange in Exchange.objects.with_feeds(feeds))
+
+
+def _sync_exchange(exchange: Exchange, feeds: QuerySet[Feed]) -> int:
+    feeds = feeds.filter(market__exchange=exchange)
+    try:
+        source = gateway.connect(exchange)
+    except GatewayError as error:
+        feeds.update(error=str(error)[:300], checked_at=timezone.now())
+        return 0
+    ids = list(_due(feeds, source.now_ms()).order_by("pk").values_list("pk", flat=True))
+    return sum(_sync_shard(source, ids[start : start + SHARD]) for start in range(0, len(ids), SHARD))
+
+
+def _due(feeds: QuerySet[Feed], now: int) -> QuerySet[Feed]:
+    """Feeds whose next candle has closed, but for those that have just failed."""
+    behind = Q(synced_to=None)
+    for timeframe in series.TIMEFRAME_NAMES:
+        behind |= Q(timeframe=timeframe, synced_to__lte=now - 2 * timeframe * 1000)
+    recently = timezone.now() - timedelta(seconds=RETRY_SECONDS)
+    return feeds.filter(behind).exclude(~Q(error="") & Q(checked_at__gt=recently))
+
+
+@transaction.atomic
+def _sync_shard(source: Gateway, feed_ids: Sequence[int]) -> int:
+    """The row locks are the claim: a worker that dies lets go of them, and nothing is half done."""
+    claimed = _due(Feed.objects.filter(pk__in=feed_ids), source.now_ms())
+    claimed = claimed.select_related("market").select_for_update(skip_locked=True, of=("self",)).order_by("pk")
+    results = [_fetch(source, feed) for feed in claimed]
+    written = store.upsert_many((r.feed.market_id, r.feed.timeframe, r.candles) for r in results)
+    _record(results)
+    return written
+
+
+def _fetch(source: Gateway, feed: Feed) -> Fetched:
+    """What the feed misses, page by page, up to the first failure."""
+    step = feed.timeframe * 1000
+    now = source.now_ms()
+    since = (
+        feed.synced_to + step
+        if feed.synced_to is not None
+        else series.open_time(now, feed.timeframe) - FIRST_CANDLES * step
+    )
+    pages: list[Candles] = []
+    error = ""
+    try:
+        for _ in range(PAGES):
+            rows = source.fetch_ohlcv(feed.market.symbol, feed.timeframe, since, PAGE)
+            page = Candles.from_rows(rows)
+            series.check(page, feed.timeframe, since - step)
+            pages.append(page)
+            if not rows or (since := rows[-1][0] + step) + step > now:
+                break
+    except (GatewayError, series.BadCandle) as failure:
+        error = str(failure)[:300]
+        logger.warning("feed %s of %s: %s", feed.pk, feed.market.symbol, error)
+    return Fetched(feed, Candles.joined(pages), error)
+
+
+def _record(results: Sequence[Fetched]) -> None:
+    for feed, candles, error in results:
+        feed.checked_at, feed.error = timezone.now(), error
+        if len(candles):
+            feed.synced_to = int(candles.time[-1])
+    Feed.objects.bulk_update([r.feed for r in results], ["checked_at", "error", "synced_to"])
+    fresh = [r.feed for r in results if len(r.candles)]
+    prices.record_from_candles(fresh)
+    notify.changed(notify.market_topic(feed.market_id) for feed in fresh)
+
+
+def apply_retention() -> int:
+    """Delete candles of enabled feeds that are more than keep_days older than the feed's last one; rows deleted."""
+    feeds = Feed.objects.filter(enabled=True, keep_days__gt=0, synced_to__isnull=False)
+    return sum(_forget(feed) for feed in feeds)
+
+
+def _forget(feed: Feed) -> int:
+    """In batches, each its own transaction, so that no lock is held for long."""
+    oldest = (feed.synced_to or 0) - feed.keep_days * DAY_MS
+    deleted = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM markets_candle WHERE market_id = %(market)s AND timeframe = %(timeframe)s AND time IN "
+                "(SELECT time FROM markets_candle WHERE market_id = %(market)s AND timeframe = %(timeframe)s "
+                "AND time < %(oldest)s ORDER BY time LIMIT %(batch)s)",
+                {
+                    "market": feed.market_id,
+                    "timeframe": feed.timeframe,
+                    "oldest": oldest,
+                    "batch": RETENTION_BATCH,
+                },
+            )
+            if not cursor.rowcount:
+                return deleted
+            deleted += cursor.rowcount

@@ -1,0 +1,27 @@
+"""Scheduled work, as thin as it can be: what is done, and why it is safe to do twice, is in services."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from markets import services
+
+
+@shared_task
+def sync_candles() -> None:
+    services.sync()
+
+
+@shared_task
+def refresh_tickers() -> None:
+    services.refresh_tickers()
+
+
+@shared_task
+def compute_indicators() -> None:
+    services.compute_indicators()
+
+
+@shared_task
+def apply_retention() -> None:
+    services.apply_retention()

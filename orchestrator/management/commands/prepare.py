@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command, get_commands
+from django.core.management.base import BaseCommand
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from orchestrator import demo, home
+
+
+class Command(BaseCommand):
+    help = "Brings database, static files, schedules and compiled kernels up to date; does only what is needed."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self._migrate()
+        self._collect_static()
+        call_command("sync_schedules", verbosity=0)
+        self._warm_kernels()
+        self._seed()
+
+    def _migrate(self) -> None:
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if plan:
+            self.stdout.write(f"Setting up the database ({len(plan)} migrations) …")
+            call_command("migrate", verbosity=0, interactive=False)
+
+    def _collect_static(self) -> None:
+        """Development serves the files from where they lie."""
+        stamp = _Stamp(home.folder() / "static.stamp", _static_digest())
+        if not settings.DEBUG and not stamp.is_set():
+            self.stdout.write("Collecting and compressing static files …")
+            call_command("collectstatic", verbosity=0, interactive=False, clear=True)
+            stamp.set()
+
+    def _warm_kernels(self) -> None:
+        stamp = _Stamp(home.folder() / "kernels.stamp", home.kernel_cache().name)
+        if not stamp.is_set():
+            self.stdout.write("Compiling the engine …")
+            _call_of_an_app("warm_kernels")
+            stamp.set()
+
+    def _seed(self) -> None:
+        if not get_user_model().objects.exists():
+            self.stdout.write("Creating the demo: markets with history and running bots …")
+            demo.seed()
+        password = demo.password()
+        if password:
+            self.stdout.write(f"Demo login: user {demo.USER}, password {password}")
+
+
+def _call_of_an_app(name: str) -> None:
+    """A command that an app may bring; this package knows apps by name only."""
+    if name in get_commands():
+        call_command(name, verbosity=0)
+
+
+class _Stamp:
+    """A file that says for which state of its sources a step was last done."""
+
+    def __init__(self, path: Path, state: str) -> None:
+        self._path = path
+        self._state = state
+
+    def is_set(self) -> bool:
+        return self._path.exists() and self._path.read_text() == self._state
+
+    def set(self) -> None:
+        home.write_private(self._path, self._state)
+
+
+def _static_digest() -> str:
+    """Changes when a static file is added, removed or touched."""
+    digest = hashlib.sha256()
+    for finder in get_finders():
+        for path, storage in finder.list([]):
+            status = Path(storage.path(path)).stat()
+            digest.update(f"{path}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

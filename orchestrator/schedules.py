@@ -1,0 +1,48 @@
+"""The periodic jobs a fresh installation gets; afterwards the rows in the admin are the truth."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.db import transaction
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+
+class Schedule(NamedTuple):
+    name: str
+    task: str
+    seconds: int
+    help: str
+
+
+SCHEDULES = (
+    Schedule("Sync candles", "markets.tasks.sync_candles", 5, "Fetches the candles that closed since the last time."),
+    Schedule("Advance runs", "bots.tasks.advance_runs", 5, "Gives running bots the candles that closed."),
+    Schedule("Compute indicators", "markets.tasks.compute_indicators", 60, "Fills the indicator cache for the charts."),
+    Schedule("Snapshot equity", "bots.tasks.snapshot_equity", 60, "Notes what each running bot is worth."),
+    Schedule("Remove old candles", "markets.tasks.apply_retention", 3600, "Deletes candles past their keeping time."),
+    Schedule("Remove old events", "bots.tasks.apply_retention", 3600, "Deletes events past their keeping time."),
+)
+
+
+@transaction.atomic
+def create_missing() -> list[str]:
+    """Add the schedules that have no row yet and return their names; a row once made is never changed.
+
+    A message that waited for three periods (30 s at least) is dropped: the next one does its work as well, and a
+    worker that was down must not find a backlog.
+    """
+    known = set(
+        PeriodicTask.objects.filter(name__in=[schedule.name for schedule in SCHEDULES]).values_list("name", flat=True)
+    )
+    missing = [schedule for schedule in SCHEDULES if schedule.name not in known]
+    for schedule in missing:
+        interval, _ = IntervalSchedule.objects.get_or_create(every=schedule.seconds, period=IntervalSchedule.SECONDS)
+        PeriodicTask.objects.create(
+            name=schedule.name,
+            task=schedule.task,
+            interval=interval,
+            expire_seconds=max(30, 3 * schedule.seconds),
+            description=schedule.help,
+        )
+    return [schedule.name for schedule in missing]

@@ -1,0 +1,58 @@
+"""The processes of the platform as they run on one machine."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.servers.supervisor import Program
+
+PYTHON = Path(sys.executable)
+Command = list[str | Path]
+_TERM = signal.SIGTERM
+_QUICK: Sequence[tuple[int, float]] = ((_TERM, 3),)
+
+
+def programs(host: str, port: int, live_port: int) -> list[Program]:
+    """Web, event stream, worker and beat, in the order of starting."""
+    return [web(host, port), live(host, live_port), worker(), beat()]
+
+
+def web(host: str, port: int) -> Program:
+    command: Command = [PYTHON, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)]
+    command += ["--workers", "2", "--blocking-threads", "2", "--workers-kill-timeout", "1", "--log-level", "warning"]
+    command += ["--respawn-failed-workers", "orchestrator.wsgi:application"]
+    return Program("web", command, {"ORCHESTRATOR_PROCESS": "granian"}, _QUICK)
+
+
+def live(host: str, port: int) -> Program:
+    command: Command = [PYTHON, "-m", "uvicorn", "dashboard.live:application", "--host", host, "--port", str(port)]
+    # Event streams never end by themselves, so a graceful stop would wait for ever.
+    command += ["--timeout-graceful-shutdown", "1", "--log-level", "warning", "--no-access-log", "--lifespan", "auto"]
+    return Program("live", command, {"ORCHESTRATOR_PROCESS": "live"}, _QUICK)
+
+
+def worker() -> Program:
+    command: Command = [
+        PYTHON,
+        "-m",
+        "celery",
+        "-A",
+        "orchestrator",
+        "worker",
+        "--pool",
+        "prefork",
+        "--concurrency",
+        "2",
+    ]
+    command += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+    # SIGTERM lets running tasks end, SIGQUIT does not: tasks are safe to cut off, as each commits or does nothing.
+    stop = [(_TERM, 10.0), (signal.SIGQUIT, 2.0)]
+    return Program("worker", command, {"ORCHESTRATOR_PROCESS": "worker"}, stop, death_signal=signal.SIGQUIT)
+
+
+def beat() -> Program:
+    command: Command = [PYTHON, "-m", "celery", "-A", "orchestrator", "beat", "--loglevel", "INFO"]
+    return Program("beat", command, {"ORCHESTRATOR_PROCESS": "beat"}, _QUICK)

@@ -1,0 +1,132 @@
+"""Keeps the processes of one home running: starts them, starts them again when they end, stops them in order."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from orchestrator import home
+from orchestrator.servers import children
+from orchestrator.servers.logs import Log
+
+# Marks every process that belongs to a home, so that those a killed supervisor left behind can be found.
+MARK = "ORCHESTRATOR_SUPERVISED"
+POLL_SECONDS = 0.25
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+# A process that ran this long was healthy: its next end is a new story.
+HEALTHY_SECONDS = 60.0
+
+Say = Callable[[str], None]
+
+
+class Program(NamedTuple):
+    """A process to keep running: its command and how it is asked to stop, as (signal, seconds to wait) in turn."""
+
+    name: str
+    command: Sequence[str | Path]
+    environment: Mapping[str, str]
+    stop: Sequence[tuple[int, float]]
+    # Sent by the kernel when the supervisor is killed and cannot ask.
+    death_signal: int = signal.SIGTERM
+
+
+class Stopped(BaseException):
+    """Somebody asked this process to stop. Not an Exception: nothing on the way may take it for a failure."""
+
+
+def stop_on_signals() -> None:
+    """Turn Ctrl-C, termination and a closed terminal into Stopped."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _raise_stopped)
+
+
+def ignore_signals() -> None:
+    """A second Ctrl-C must not cut an orderly stop short."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _raise_stopped(number: int, frame: object) -> NoReturn:
+    raise Stopped
+
+
+class Running:
+    """One program with its process and its log."""
+
+    def __init__(self, program: Program, environment: Mapping[str, str]) -> None:
+        self.program = program
+        self.log = Log(home.folder("logs") / f"{program.name}.log")
+        self.child: children.Child | None = None
+        self._environment = {**environment, **program.environment}
+        self._started = self._due = 0.0
+        self._pause = FIRST_PAUSE
+
+    def start(self) -> None:
+        self.log.rotate()
+        self._started = time.monotonic()
+        self.child = children.spawn(
+            self.program.command,
+            self.log.path,
+            self._environment,
+            folder=home.PROJECT,
+            death_signal=self.program.death_signal,
+        )
+
+    def look(self, say: Say) -> None:
+        """Start it again when it has ended and its pause is over; mention new errors in its log."""
+        if self.child is None:
+            if time.monotonic() >= self._due:
+                self.start()
+        elif self.child.poll() is not None:
+            say(f"{self.program.name} ended ({_ending(self.child.returncode)}) and is started again: {self.log.path}")
+            self._plan_restart()
+        elif self.log.has_new_errors():
+            say(f"{self.program.name} reports an error: {self.log.path}")
+
+    def _plan_restart(self) -> None:
+        assert self.child
+        children.kill_group(self.child.pid)
+        if time.monotonic() - self._started > HEALTHY_SECONDS:
+            self._pause = FIRST_PAUSE
+        self._due = time.monotonic() + self._pause
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self.child = None
+
+    def stop(self) -> None:
+        if self.child:
+            children.end(self.child, *self.program.stop)
+            self.child = None
+
+
+class Supervisor:
+    """Runs programs in the order given and stops them in the opposite one. Use as a context."""
+
+    def __init__(self, programs: Sequence[Program], environment: Mapping[str, str], say: Say) -> None:
+        self._say = say
+        self.running = [Running(program, environment) for program in programs]
+
+    def __enter__(self) -> Supervisor:
+        for running in self.running:
+            running.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        ignore_signals()
+        for running in reversed(self.running):
+            running.stop()
+
+    def look(self) -> None:
+        for running in self.running:
+            running.look(self._say)
+
+
+def end_left_over() -> None:
+    """End what a killed supervisor of this home left running (everything, where the kernel does not do it)."""
+    children.end_orphans(children.started_with(f"{MARK}={home.home()}"), signal.SIGTERM, seconds=5)
+
+
+def _ending(status: int) -> str:
+    return f"exit status {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
