@@ -19,13 +19,16 @@ from bots.kinds.contract import Kind, Problems, parameter
 from markets.precision import ceil_to_step, floor_to_step, round_to_step
 from markets.series import Column
 
-TAGS: Final = ("", "grid", "start", "trigger", "stop loss", "take profit", "close")
-GRID, START, TRIGGER, STOP_LOSS, TAKE_PROFIT, CLOSE = range(1, 7)
+TAGS: Final = ("", "grid", "start", "trigger", "stop loss", "take profit", "close", "above", "below")
+GRID, START, TRIGGER, STOP_LOSS, TAKE_PROFIT, CLOSE, ABOVE, BELOW = range(1, 9)
 
 WAITING: Final = KIND_NOTE
 STARTED: Final = KIND_NOTE + 1
 STOP_LOSS_HIT: Final = KIND_NOTE + 2
 TAKE_PROFIT_HIT: Final = KIND_NOTE + 3
+LEFT_ABOVE: Final = KIND_NOTE + 4
+LEFT_BELOW: Final = KIND_NOTE + 5
+CAME_BACK: Final = KIND_NOTE + 6
 
 # Layout of the parameter vector; the prices of the lines follow.
 _LINES, _QUOTE_SIZED, _TRIGGER, _STOP_LOSS, _TAKE_PROFIT, _SELL_AT_END, _FIRST = range(7)
@@ -82,8 +85,8 @@ def lines_of(params: Params, tick: float) -> Column:
 
 
 def slots(params: Params) -> int:
-    """One for each cell, then: start or close, trigger, stop loss, take profit."""
-    return params.lines - 1 + 4
+    """One for each cell, then: start or close, trigger, stop loss, take profit, upper edge, lower edge."""
+    return params.lines - 1 + 6
 
 
 def vector(params: Params, terms: Terms) -> Column:
@@ -192,6 +195,25 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         alarm(run, orders, cells + 2, SELL, params[_STOP_LOSS], STOP_LOSS)
     if params[_TAKE_PROFIT] > 0.0:
         alarm(run, orders, cells + 3, BUY, params[_TAKE_PROFIT], TAKE_PROFIT)
+    watch_edges(run, orders, params)
+
+
+@njit(cache=True)
+def watch_edges(run: Any, orders: Any, params: Any) -> None:
+    """Ask to be told when the price leaves the range, to say why nothing trades. Beyond an edge: when it is back.
+
+    Back is one line inside, so that a price on the edge does not tell the same story every minute.
+    """
+    cells = int(params[_LINES]) - 1
+    price = run["price"]
+    if price >= params[_FIRST + cells]:
+        alarm(run, orders, cells + 4, SELL, params[_FIRST + cells - 1], ABOVE)
+    else:
+        alarm(run, orders, cells + 4, BUY, params[_FIRST + cells], ABOVE)
+    if price <= params[_FIRST]:
+        alarm(run, orders, cells + 5, BUY, params[_FIRST + 1], BELOW)
+    else:
+        alarm(run, orders, cells + 5, SELL, params[_FIRST], BELOW)
 
 
 @njit(cache=True)
@@ -234,6 +256,11 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
                 place(run, orders, setup, notes, above, LIMIT, SELL, params[_FIRST + above + 1], amount, GRID)
     elif tag == TRIGGER:
         begin(run, orders, setup, params, notes)
+    elif tag in (ABOVE, BELOW):
+        left = (tag == ABOVE) == (trade["side"] == BUY)
+        code = CAME_BACK if not left else LEFT_ABOVE if tag == ABOVE else LEFT_BELOW
+        note(run, notes, code, cell, trade["price"])
+        watch_edges(run, orders, params)
     elif tag == STOP_LOSS:
         finish(run, orders, setup, params, notes, STOP_LOSS_HIT)
     elif tag == TAKE_PROFIT:
@@ -270,8 +297,11 @@ KIND = Kind(
     notes={
         WAITING: "Waiting for the price to reach the trigger at {value}; it is {price}.",
         STARTED: "Grid started at {price}: cells below it wait with buys, cells above it are bought now.",
+        LEFT_ABOVE: "The price left the grid at the top, {value}: everything is sold, it waits for the price to fall.",
+        LEFT_BELOW: "The price left the grid at the bottom, {value}: everything is bought, it waits for a rise.",
+        CAME_BACK: "The price is back in the grid at {value}.",
         STOP_LOSS_HIT: "Stop loss touched at {price}: all orders withdrawn, the bot ends.",
         TAKE_PROFIT_HIT: "Take profit touched at {price}: all orders withdrawn, the bot ends.",
     },
-    warnings=frozenset({STOP_LOSS_HIT}),
+    warnings=frozenset({STOP_LOSS_HIT, LEFT_ABOVE, LEFT_BELOW}),
 )
