@@ -1,0 +1,193 @@
+"""What must hold of every kind, on candles and parameters that hypothesis makes up."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bots.book import Book
+from bots.engine.simulate import Engine, step
+from bots.engine.types import ALARM, BUY, LIMIT, NONE, SELL, Terms
+from bots.kinds import KINDS
+from markets.precision import to_decimal
+from markets.series import Candles
+from tests.bots.conftest import START
+
+TERMS = Terms(tick=0.01, lot=0.001, maker=0.0005, taker=0.001, slippage=0.0005, fee_step=1e-8)
+MONEY = 10_000.0
+
+
+@st.composite
+def candles(draw) -> Candles:
+    """Consistent candles around 100 that jump, gap and stand still."""
+    count = draw(st.integers(2, 60))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    spread = draw(st.sampled_from([0.0005, 0.01, 0.08]))
+    close = np.round(100 * np.exp(np.cumsum(random.normal(0, spread, count))), 2)
+    gap = np.where(random.random(count) < 0.3, random.normal(0, spread, count), 0.0)
+    opens = np.round(np.concatenate([[100.0], close[:-1]]) * np.exp(gap), 2)
+    wicks = np.abs(random.normal(0, spread / 2, (2, count))) * close
+    high = np.round(np.maximum(opens, close) + wicks[0], 2)
+    low = np.round(np.maximum(np.minimum(opens, close) - wicks[1], 0.01), 2)
+    low = np.minimum(low, np.minimum(opens, close))
+    time = START + np.arange(count, dtype=np.int64) * 60_000
+    return Candles(time, opens, high, low, close, np.ones(count))
+
+
+@st.composite
+def grid_params(draw) -> dict:
+    lower = draw(st.sampled_from([60.0, 90.0, 97.0, 101.0]))
+    upper = lower * draw(st.sampled_from([1.03, 1.2, 1.9]))
+    params = {
+        "lower": lower,
+        "upper": round(upper, 2),
+        "lines": draw(st.integers(2, 12)),
+        "spacing": draw(st.sampled_from(["arithmetic", "geometric"])),
+        "size": draw(st.sampled_from(["base", "quote"])),
+        "sell_at_end": draw(st.booleans()),
+    }
+    if draw(st.booleans()):
+        params["trigger_price"] = draw(st.sampled_from([95.0, 100.0, 104.0]))
+    if draw(st.booleans()):
+        params["stop_loss"] = round(lower * 0.97, 2)
+    if draw(st.booleans()):
+        params["take_profit"] = round(upper * 1.03, 2)
+    return params
+
+
+PARAMS = {"grid": grid_params()}
+every_kind = pytest.mark.parametrize("slug", list(KINDS))
+
+
+def fresh(slug: str, params: dict) -> Engine:
+    kind = KINDS[slug]
+    return Engine.new(kind, kind.validate(params, TERMS, MONEY), TERMS, MONEY)
+
+
+def same(first, second) -> bool:
+    return first.tobytes() == second.tobytes()
+
+
+def test_every_kind_has_parameters_to_be_tested_with():
+    assert set(PARAMS) == set(KINDS)
+
+
+@every_kind
+@given(data=st.data())
+def test_prefix_the_first_bars_give_the_first_results(slug, data):
+    """No look-ahead: what comes later changes nothing before it."""
+    series, params = data.draw(candles()), data.draw(PARAMS[slug])
+    cut = data.draw(st.integers(1, len(series)))
+    whole, part = step(fresh(slug, params), series), step(fresh(slug, params), series[:cut])
+    assert same(whole.trades[: len(part.trades)], part.trades)
+    assert same(whole.notes[: len(part.notes)], part.notes)
+    assert same(whole.equity[:cut], part.equity)
+
+
+@every_kind
+@given(data=st.data())
+def test_resume_saved_and_restored_at_every_bar_gives_the_same(slug, data):
+    series, params = data.draw(candles()), data.draw(PARAMS[slug])
+    whole = fresh(slug, params)
+    expected = step(whole, series)
+    state, trades, notes = fresh(slug, params).save(), [], []
+    for index in range(len(series)):
+        engine = fresh(slug, params).restore(*state)
+        steps = step(engine, series[index : index + 1])
+        trades.append(steps.trades)
+        notes.append(steps.notes)
+        state = engine.save()
+    assert state == whole.save()
+    assert same(np.concatenate(trades), expected.trades)
+    assert same(np.concatenate(notes), expected.notes)
+
+
+@every_kind
+@given(data=st.data())
+def test_replay_the_ledger_follows_from_the_trades(slug, data):
+    engine = fresh(slug, data.draw(PARAMS[slug]))
+    trades = step(engine, data.draw(candles())).trades
+    run = engine.run[0]
+    assert run["fills"] == len(trades)
+    assert run["fees"] == pytest.approx(trades["fee"].sum(), abs=1e-9)
+    assert run["position"] == pytest.approx((trades["side"] * trades["amount"]).sum(), abs=1e-9)
+    spent = (trades["side"] * trades["price"] * trades["amount"] + trades["fee"]).sum()
+    assert run["cash"] == pytest.approx(MONEY - spent, rel=1e-9)
+    assert run["realized"] == pytest.approx(trades["realized"].sum(), abs=1e-6)
+
+
+@every_kind
+@given(data=st.data())
+def test_conservation_the_exact_book_adds_up(slug, data):
+    """In Decimal, to the last unit: money in = money out + fees + what is held, and nothing has odd digits."""
+    engine = fresh(slug, data.draw(PARAMS[slug]))
+    book, spent, fees = Book(Decimal(10_000)), Decimal(0), Decimal(0)
+    for trade in step(engine, data.draw(candles())).trades:
+        price, amount = to_decimal(trade["price"], Decimal("0.01")), to_decimal(trade["amount"], Decimal("0.001"))
+        fee = to_decimal(trade["fee"], Decimal("1e-8"))
+        assert float(price) == trade["price"]
+        assert float(amount) == trade["amount"]
+        book.apply(int(trade["side"]), price, amount, fee)
+        spent += int(trade["side"]) * price * amount
+        fees += fee
+    assert book.cash == 10_000 - spent - fees
+    assert float(book.position) == engine.run["position"][0]
+    # Everything that was ever locked in is cash, fees, or the cost of what is still held.
+    assert book.cash + book.fees + book.cost - book.realized == 10_000
+
+
+@every_kind
+@given(data=st.data())
+def test_a_bot_never_spends_more_than_its_allocation_nor_sells_what_it_has_not(slug, data):
+    engine = fresh(slug, data.draw(PARAMS[slug]))
+    trades = step(engine, data.draw(candles())).trades
+    cash = MONEY - np.cumsum(trades["side"] * trades["price"] * trades["amount"] + trades["fee"])
+    assert (cash >= -1e-5).all()
+    assert (np.cumsum(trades["side"] * trades["amount"]) >= -1e-9).all()
+
+
+@every_kind
+@given(data=st.data())
+def test_every_fill_lies_within_its_bar(slug, data):
+    series = data.draw(candles())
+    trades = step(fresh(slug, data.draw(PARAMS[slug])), series).trades
+    bar = np.searchsorted(series.time, trades["time"])
+    limits = trades["type"] == LIMIT
+    assert (series.time[bar] == trades["time"]).all()
+    assert (trades["price"][limits] >= series.low[bar][limits]).all()
+    assert (trades["price"][limits] <= series.high[bar][limits]).all()
+    better = trades["side"] * (trades["limit"] - trades["price"])
+    assert (better[limits] >= 0).all(), "a limit order never fills at a worse price than its own"
+
+
+@every_kind
+@given(data=st.data())
+def test_working_orders_are_affordable_on_their_tick_and_lot_and_not_crossed(slug, data):
+    engine = fresh(slug, data.draw(PARAMS[slug]))
+    step(engine, data.draw(candles()))
+    wanted = engine.orders[(engine.orders["type"] != NONE) & (engine.orders["type"] != ALARM)]
+    price, run = engine.run["price"][0], engine.run[0]
+    buys, sells = wanted[wanted["side"] == BUY], wanted[wanted["side"] == SELL]
+    assert (buys["price"] < price).all()
+    assert (sells["price"] > price).all()
+    assert (buys["price"] * buys["amount"]).sum() <= run["cash"] + 1e-5
+    assert sells["amount"].sum() <= run["position"] + 1e-9
+    assert len(set(wanted["sequence"])) == len(wanted)
+    for order in wanted:
+        assert float(to_decimal(order["price"], Decimal("0.01"))) == order["price"]
+        assert float(to_decimal(order["amount"], Decimal("0.001"))) == order["amount"]
+
+
+def test_state_of_another_layout_is_refused():
+    engine = fresh("grid", {"lower": 90, "upper": 110, "lines": 5})
+    run, orders = engine.save()
+    with pytest.raises(ValueError, match="saved state has"):
+        engine.restore(run[:-8], orders)
+    engine.run["version"] = 99
+    saved = engine.save()
+    with pytest.raises(ValueError, match="saved state has version 99"):
+        engine.restore(*saved)

@@ -1,0 +1,225 @@
+"""Paper through the database: the same as a backtest, whatever dies in between."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from django.db import connection, connections, transaction
+
+from bots import runs, services
+from bots.book import Book
+from bots.models import Bot, EquitySnapshot, Event, Order, Position, Run, Trade
+from bots.records import terms_of
+from markets.series import Candles
+from tests.bots.conftest import GRID, MINUTE, START, bars
+
+
+def wandering(count: int = 400, seed: int = 5) -> Candles:
+    """A walk around 100 that crosses grid lines often and leaves the grid now and then."""
+    random = np.random.default_rng(seed)
+    close = np.round(100 + 9 * np.sin(np.arange(count) / 6) + np.cumsum(random.normal(0, 0.1, count)), 2)
+    opens = np.concatenate([[100.0], close[:-1]])
+    high, low = np.maximum(opens, close) + 0.2, np.minimum(opens, close) - 0.2
+    time = START + np.arange(count, dtype=np.int64) * MINUTE
+    return Candles(time, opens, np.round(high, 2), np.round(low, 2), close, np.ones(count))
+
+
+def expected(bot: Bot, candles: Candles):
+    return runs.backtest("grid", bot.params, bot.market, bot.allocation, candles)
+
+
+def stored(run: Run) -> list[tuple]:
+    rows = Trade.objects.filter(run=run).order_by("number")
+    return [(t.time, t.side, t.price, t.amount, t.fee, t.tag) for t in rows]
+
+
+def exact(backtest) -> list[tuple]:
+    return [(t.time, t.side, t.price, t.amount, t.fee, t.tag) for t in backtest.trades]
+
+
+@pytest.mark.parametrize("stretches", [[400], [1] * 60 + [340], [7] * 57 + [1]])
+def test_paper_gives_the_trades_of_the_backtest_however_the_candles_come(bot, close, stretches):
+    candles, at = wandering(), 0
+    run = services.start(bot, START)
+    for length in stretches:
+        close(candles[at : at + length])
+        runs.advance_due()
+        at += length
+    backtest = expected(bot, candles)
+    assert len(backtest.trades) > 50
+    assert stored(run) == exact(backtest)
+    run.refresh_from_db()
+    assert (run.cash, run.position, run.fees) == (backtest.book.cash, backtest.book.position, backtest.book.fees)
+    assert run.bar_time == candles.time[-1]
+
+
+def test_the_stored_figures_follow_from_the_stored_trades(bot, close):
+    """Replay: rebuilding book, position and orders from the trades gives what the rows say, to the last unit."""
+    run = services.start(bot, START)
+    for part in (slice(0, 150), slice(150, 400)):
+        close(wandering()[part])
+        runs.advance_due()
+    run.refresh_from_db()
+    book = Book(run.allocation)
+    realized = [
+        book.apply(1 if t.side == "buy" else -1, t.price, t.amount, t.fee) for t in run.trades.order_by("number")
+    ]
+    assert realized == list(run.trades.order_by("number").values_list("realized", flat=True))
+    assert (run.cash, run.position, run.cost, run.realized, run.fees) == (
+        book.cash, book.position, book.cost, book.realized, book.fees,
+    )  # fmt: skip
+    held = Position.objects.filter(run=run, status="open").values_list("amount", flat=True)
+    assert sum(held) == run.position
+    assert sum(Position.objects.filter(run=run).values_list("realized", flat=True)) == run.realized
+    filled = Order.objects.filter(run=run, status="closed")
+    assert filled.count() == run.trades_count
+    assert set(filled.values_list("client_id", flat=True)) == set(run.trades.values_list("client_id", flat=True))
+    working = runs.engine_of(run)
+    wanted = {f"r{run.pk}-{o['sequence']}" for o in working.orders if o["type"] not in (0, 4)}
+    assert set(Order.objects.filter(run=run, status="open").values_list("client_id", flat=True)) == wanted
+
+
+def test_the_same_candles_twice_do_nothing(bot, close):
+    services.start(bot, START)
+    close(wandering())
+    assert runs.advance_due() == 1
+    before = [model.objects.count() for model in (Trade, Order, Event, EquitySnapshot, Position)]
+    close(wandering())
+    assert runs.advance_due() == 0
+    assert [model.objects.count() for model in (Trade, Order, Event, EquitySnapshot, Position)] == before
+
+
+def test_a_bot_does_not_see_the_candle_that_is_open_when_it_starts(bot, close):
+    run = services.start(bot, START + 1)
+    close(bars((100, 100, 94, 95), (95, 95, 95, 95)))
+    runs.advance_due()
+    first = run.trades.order_by("number").first()
+    assert (first.time.timestamp() * 1000, first.price) == (START + MINUTE, Decimal(95))
+
+
+def test_a_worker_killed_before_the_commit_leaves_nothing_and_the_next_does_it_all(bot, close):
+    run = services.start(bot, START)
+    close(wandering())
+
+    with transaction.atomic():
+        runs.advance(runs.due(), runs.stored_bars())
+        transaction.set_rollback(True)
+    assert not Trade.objects.exists()
+    assert not EquitySnapshot.objects.exists()
+    runs.advance_due()
+    assert stored(run) == exact(expected(bot, wandering()))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_double_nothing(bot, close):
+    run = services.start(bot, START)
+    candles = wandering()
+    for index in range(0, 400, 40):
+        close(candles[index : index + 40])
+        together = threading.Barrier(2)
+
+        def work(together=together):
+            together.wait()
+            try:
+                runs.advance_due()
+            finally:
+                connections.close_all()
+
+        workers = [threading.Thread(target=work) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(60)
+        runs.advance_due()
+    assert stored(run) == exact(expected(bot, candles))
+
+
+def test_a_run_that_cannot_be_stepped_fails_alone_with_its_reason(bot, close, account):
+    other = Bot.objects.create(
+        owner=bot.owner, account=account, market=bot.market, name="Broken", kind="grid", timeframe=60,
+        allocation=Decimal(1000), params=GRID,
+    )  # fmt: skip
+    good, bad = services.start(bot, START), services.start(other, START)
+    Run.objects.filter(pk=bad.pk).update(state=b"not a state")
+    close(wandering())
+    runs.advance_due()
+    other.refresh_from_db()
+    assert other.status == Bot.Status.FAILED
+    assert "saved state has 11" in other.reason
+    assert account.balances.get(currency="USDT").free == 10_000 - 1000
+    assert stored(good) == exact(expected(bot, wandering()))
+
+
+def test_a_run_that_ends_itself_gives_its_money_back(bot, close, account):
+    bot.params = GRID | {"stop_loss": 85.0}
+    bot.save()
+    run = services.start(bot, START)
+    close(bars((100, 100, 84, 86), (86, 120, 80, 100)))
+    runs.advance_due()
+    bot.refresh_from_db()
+    run.refresh_from_db()
+    assert (bot.status, run.status, run.position) == ("stopped", "stopped", 0)
+    assert "the bot ended" in bot.reason
+    assert account.balances.get(currency="USDT").free == 9000 + run.cash
+    assert not Order.objects.filter(run=run, status="open").exists()
+    assert Event.objects.filter(bot=bot, level="warning", message__startswith="Stop loss touched at 85").exists()
+
+
+def test_every_trade_and_decision_has_an_event_with_its_reason(bot, close):
+    run = services.start(bot, START)
+    close(bars((100, 100, 94, 95), (95, 101, 95, 100)))
+    runs.advance_due()
+    messages = list(Event.objects.filter(run=run).order_by("id").values_list("message", flat=True))
+    assert messages[0] == "Started with 1000 USDT."
+    assert messages[1].startswith("Grid started at 100:")
+    assert messages[2].startswith("Bought 5.1")
+    assert messages[2].endswith("the cells above the price start filled.")
+    assert messages[3].endswith("at 95.00 USDT: the price touched a grid line.")
+    assert "Sold" in messages[4]
+    assert len(messages) == 2 + run.trades.count()
+
+
+def test_the_equity_curve_has_a_point_every_five_minutes(bot, close):
+    run = services.start(bot, START)
+    candles = wandering()
+    close(candles)
+    runs.advance_due()
+    points = list(EquitySnapshot.objects.filter(run=run).order_by("time"))
+    assert len(points) == 80
+    for point in points:
+        index = np.searchsorted(candles.time, point.time.timestamp() * 1000 - MINUTE)
+        done = list(expected(bot, candles[: index + 1]).trades)
+        assert point.price == candles.close[index]
+        assert point.position == pytest.approx(float(sum(t.direction * t.amount for t in done)))
+        assert point.equity == pytest.approx(point.cash + point.position * point.price)
+
+
+def test_the_terms_of_the_start_hold_for_the_whole_run(bot, close, market):
+    run = services.start(bot, START)
+    before = terms_of(market)
+    market.maker = Decimal("0.5")
+    market.save()
+    close(wandering())
+    runs.advance_due()
+    trades = run.trades.exclude(tag="start")
+    assert [float(t.fee) for t in trades] == pytest.approx([float(t.price * t.amount) * before.maker for t in trades])
+
+
+def test_a_shard_takes_a_bounded_number_of_queries(bot, close, account, django_assert_num_queries):
+    """Ten runs on one market cost what one costs.
+
+    1 savepoint, 2 claim, 3 candles, 4 trades, 5 open orders, 6 new orders, 7 open positions, 8 new positions,
+    9 equity, 10 events, 11 runs, 12 notify, 13 release; order updates come only when an order ends.
+    """
+    for number in range(10):
+        other = Bot.objects.create(
+            owner=bot.owner, account=account, market=bot.market, name=f"Grid {number}", kind="grid", timeframe=60,
+            allocation=Decimal(500), params=GRID,
+        )  # fmt: skip
+        services.start(other, START)
+    close(wandering()[:1])
+    with django_assert_num_queries(13, connection=connection):
+        assert runs.advance(runs.due(), runs.stored_bars()) == 10
