@@ -87,7 +87,7 @@ def upsert_many(batch: Iterable[tuple[int, int, Candles]]) -> int:
     parts = []
     for market_id, timeframe, candles in batch:
         series.check(candles, timeframe)
-        parts.append(_packed(market_id, timeframe, candles))
+        parts.append(packed(market_id, timeframe, candles))
     if not any(parts):
         return 0
     with transaction.atomic():
@@ -95,7 +95,8 @@ def upsert_many(batch: Iterable[tuple[int, int, Candles]]) -> int:
         return merge()
 
 
-def _packed(market_id: int, timeframe: int, candles: Candles) -> bytes:
+def packed(market_id: int, timeframe: int, candles: Candles) -> bytes:
+    """Rows for stage()."""
     rows = np.empty(len(candles), _WRITE)
     rows["fields"] = len(_WRITE.names or ()) // 2
     rows["market_id"], rows["timeframe"], rows["time"] = market_id, timeframe, candles.time
@@ -122,16 +123,21 @@ def stage(parts: Iterable[bytes]) -> None:
             copy.write(_TRAILER)
 
 
-def merge() -> int:
-    """Move the staged rows into the candles; rows written or changed. Sorted, so that two merges never deadlock."""
+def merge(market_id: int | None = None) -> int:
+    """Copy the staged rows into the candles, all as those of one market if given; rows written or changed.
+
+    Sorted, so that two merges never deadlock.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO markets_candle AS old (market_id, timeframe, time, open, high, low, close, volume) "
-            "SELECT * FROM pg_temp.candle_stage ORDER BY market_id, timeframe, time "
+            "SELECT coalesce(%s::int, market_id), timeframe, time, open, high, low, close, volume "
+            "FROM pg_temp.candle_stage ORDER BY 1, 2, 3 "
             "ON CONFLICT (market_id, timeframe, time) DO UPDATE SET open = EXCLUDED.open, high = EXCLUDED.high, "
             "low = EXCLUDED.low, close = EXCLUDED.close, volume = EXCLUDED.volume "
             "WHERE (old.open, old.high, old.low, old.close, old.volume) IS DISTINCT FROM "
-            "(EXCLUDED.open, EXCLUDED.high, EXCLUDED.low, EXCLUDED.close, EXCLUDED.volume)"
+            "(EXCLUDED.open, EXCLUDED.high, EXCLUDED.low, EXCLUDED.close, EXCLUDED.volume)",
+            [market_id],
         )
         return int(cursor.rowcount)
 

@@ -113,7 +113,7 @@ def fault(row: Row, timeframe: int, previous: int | None = None) -> str | None:
     if time < 0 or time % (timeframe * 1000):
         return f"timestamp {time} is not the open time of a {TIMEFRAME_NAMES.get(timeframe, timeframe)} candle."
     if previous is not None and time <= previous:
-        return f"duplicate timestamp {time}." if time == previous else f"timestamp {time} comes after {previous}."
+        return f"timestamp {time} is {'a duplicate' if time == previous else f'out of order, after {previous}'}."
     for name, value in zip(VALUES, values, strict=True):
         if not math.isfinite(value):
             return f"{name} must be a finite number, not {value!r}."

@@ -59,6 +59,29 @@ def _draft(path: Path, content: str) -> Path:
     return draft
 
 
+class Stamp:
+    """A file that says for which state of its sources a step was last done."""
+
+    def __init__(self, step: str, state: str) -> None:
+        self._path = folder("stamps") / step
+        self._state = state
+
+    def is_set(self) -> bool:
+        return self._path.exists() and self._path.read_text() == self._state
+
+    def set(self) -> None:
+        write_private(self._path, self._state)
+
+
+def sources_digest() -> str:
+    """Changes with everything that may ask for another set-up: packages, tables, static files."""
+    digest = hashlib.sha256()
+    patterns = ("requirements.txt", "package-lock.json", "*/migrations/*.py", "static/**/*")
+    for path in sorted(path for pattern in patterns for path in PROJECT.glob(pattern) if path.is_file()):
+        digest.update(f"{path}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def secret_key() -> str:
     return env.given("SECRET_KEY") or private_file("secret_key", secrets.token_urlsafe(50))
 

@@ -71,12 +71,15 @@ def end(child: Child, *signals: tuple[int, float]) -> None:
     for number, seconds in signals:
         if child.poll() is None:
             child.send_signal(number)
-            try:
-                child.wait(seconds)
-            except subprocess.TimeoutExpired:
-                continue
+            await_end(child, seconds)
     kill_group(child.pid)
     child.wait()
+
+
+def await_end(child: Child, seconds: float) -> None:
+    """Wait for a child to end, `seconds` at most."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(seconds)
 
 
 def kill_group(leader: int) -> None:

@@ -61,10 +61,12 @@ class Running:
         self.log = Log(home.folder("logs") / f"{program.name}.log")
         self.child: children.Child | None = None
         self._environment = {**environment, **program.environment}
+        self.is_started = False
         self._started = self._due = 0.0
         self._pause = FIRST_PAUSE
 
     def start(self) -> None:
+        self.is_started = True
         self.log.rotate()
         self._started = time.monotonic()
         self.child = children.spawn(
@@ -95,32 +97,46 @@ class Running:
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         self.child = None
 
-    def stop(self) -> None:
+    def ask_to_stop(self) -> None:
+        if self.child and self.child.poll() is None:
+            self.child.send_signal(self.program.stop[0][0])
+
+    def finish(self) -> None:
+        """Wait for the end that was asked for, insist when it does not come."""
         if self.child:
-            children.end(self.child, *self.program.stop)
+            children.await_end(self.child, self.program.stop[0][1])
+            children.end(self.child, *self.program.stop[1:])
             self.child = None
 
 
 class Supervisor:
-    """Runs programs in the order given and stops them in the opposite one. Use as a context."""
+    """Runs programs, started when asked to; leaving the context stops them, the last of the list first."""
 
     def __init__(self, programs: Sequence[Program], environment: Mapping[str, str], say: Say) -> None:
         self._say = say
         self.running = [Running(program, environment) for program in programs]
 
     def __enter__(self) -> Supervisor:
-        for running in self.running:
-            running.start()
         return self
+
+    def start(self, *names: str) -> None:
+        """Start the programs of these names; without names all that are not started yet."""
+        for running in self.running:
+            if not running.is_started and (running.program.name in names or not names):
+                running.start()
 
     def __exit__(self, *exception: object) -> None:
         ignore_signals()
+        # All are asked before any is waited for: a worker takes two seconds even when it has nothing to do.
         for running in reversed(self.running):
-            running.stop()
+            running.ask_to_stop()
+        for running in reversed(self.running):
+            running.finish()
 
     def look(self) -> None:
         for running in self.running:
-            running.look(self._say)
+            if running.is_started:
+                running.look(self._say)
 
 
 def end_left_over() -> None:

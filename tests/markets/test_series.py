@@ -71,8 +71,8 @@ def test_resampling_to_no_multiple_is_refused():
     ("change", "sentence"),
     [
         ({"time": 1_700_000_040_001}, "is not the open time of a 1m candle"),
-        ({"time": 1_699_999_980_000}, "comes after"),
-        ({"time": 1_700_000_040_000}, "duplicate timestamp"),
+        ({"time": 1_699_999_980_000}, "is out of order, after"),
+        ({"time": 1_700_000_040_000}, "is a duplicate"),
         ({"open": math.nan}, "open must be a finite number, not nan"),
         ({"high": math.inf}, "high must be a finite number, not inf"),
         ({"low": 0.0}, "low must be above 0"),

@@ -34,14 +34,14 @@ class Command(BaseCommand):
 
     def _collect_static(self) -> None:
         """Development serves the files from where they lie."""
-        stamp = _Stamp(home.folder() / "static.stamp", _static_digest())
+        stamp = home.Stamp("static", _static_digest())
         if not settings.DEBUG and not stamp.is_set():
             self.stdout.write("Collecting and compressing static files …")
             call_command("collectstatic", verbosity=0, interactive=False, clear=True)
             stamp.set()
 
     def _warm_kernels(self) -> None:
-        stamp = _Stamp(home.folder() / "kernels.stamp", home.kernel_cache().name)
+        stamp = home.Stamp("kernels", home.kernel_cache().name)
         if not stamp.is_set():
             self.stdout.write("Compiling the engine …")
             _call_of_an_app("warm_kernels")
@@ -60,20 +60,6 @@ def _call_of_an_app(name: str) -> None:
     """A command that an app may bring; this package knows apps by name only."""
     if name in get_commands():
         call_command(name, verbosity=0)
-
-
-class _Stamp:
-    """A file that says for which state of its sources a step was last done."""
-
-    def __init__(self, path: Path, state: str) -> None:
-        self._path = path
-        self._state = state
-
-    def is_set(self) -> bool:
-        return self._path.exists() and self._path.read_text() == self._state
-
-    def set(self) -> None:
-        home.write_private(self._path, self._state)
 
 
 def _static_digest() -> str:

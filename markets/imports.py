@@ -1,0 +1,224 @@
+"""Candles from CSV files: read once, in constant memory, judged row by row, stored all or not at all."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import itertools
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from markets import series
+from markets.series import VALUES, Candles, Row
+
+HEADER = ["timestamp", *VALUES]
+CHUNK = 50_000  # rows held at once
+LISTED = 20  # bad rows told one by one; the rest is counted
+_MOST_DECIMALS = 18  # of a price or an amount, as the database keeps them
+_LONGEST_LINE = 4096
+_BIGGEST_TIME = 2**53
+
+Fields = list[str]
+
+
+class ImportRefused(Exception):
+    """The file cannot be imported; one sentence."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What has been read so far. bad: number of malformed rows; faults: the first of them, with their line."""
+
+    timeframe: int
+    now: int
+    rows: int = 0
+    bad: int = 0
+    faults: list[str] = field(default_factory=list)
+    first: int | None = None
+    last: int | None = None
+    gaps: int = 0
+    price_decimals: int = 0
+    volume_decimals: int = 0
+
+    @property
+    def tick(self) -> Decimal:
+        return Decimal(1).scaleb(-self.price_decimals)
+
+    @property
+    def lot(self) -> Decimal:
+        return Decimal(1).scaleb(-self.volume_decimals)
+
+    def fault(self, line: int, sentence: str) -> None:
+        self.bad += 1
+        if len(self.faults) < LISTED:
+            self.faults.append(f"line {line}: {sentence}")
+
+    def take(self, candles: Candles) -> None:
+        """Note what good candles say about the whole."""
+        if not len(candles):
+            return
+        times = candles.time if self.last is None else np.insert(candles.time, 0, self.last)
+        self.gaps += len(series.gaps(times, self.timeframe))
+        self.first = int(candles.time[0]) if self.first is None else self.first
+        self.last = int(candles.time[-1])
+
+
+def read(path: Path, reading: Reading) -> Iterator[Candles]:
+    """Good candles of a .csv or .csv.gz file, chunk by chunk; `reading` keeps the account of all rows.
+
+    Raises ImportRefused when the file is not what it should be as a whole.
+    """
+    with _opened(path) as file, _understood(path):
+        # Numbers need no quotes; taken as plain characters they cannot swallow the lines that follow.
+        rows = csv.reader(_plain_lines(file), quoting=csv.QUOTE_NONE)
+        _check_header(next(rows, None), path)
+        while chunk := [(rows.line_num, row) for row in itertools.islice(rows, CHUNK)]:
+            reading.rows += len(chunk)
+            candles = _chunk(chunk, reading)
+            reading.take(candles)
+            yield candles
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[str]]:
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    try:
+        file = opener(path, "rt", encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise ImportRefused(f"{path} cannot be opened: {error.strerror}.") from None
+    with file:
+        yield file
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """A file that is broken as a file, in one sentence."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise ImportRefused(f"{path} is not text in UTF-8.") from None
+    except EOFError:
+        raise ImportRefused(f"{path} ends in the middle of its gzip data; it is incomplete.") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise ImportRefused(f"{path} is not a sound gzip file: {error}.") from None
+    except csv.Error as error:
+        raise ImportRefused(f"{path} is not a sound CSV file: {error}.") from None
+    except OSError as error:
+        raise ImportRefused(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _plain_lines(file: IO[str]) -> Iterator[str]:
+    """Lines of bounded length, so that no file needs more memory than another."""
+    while line := file.readline(_LONGEST_LINE):
+        if "\0" in line:
+            raise csv.Error("it holds null bytes")
+        if len(line) == _LONGEST_LINE:
+            raise csv.Error(f"it has a line of {_LONGEST_LINE} characters or more")
+        yield line
+
+
+def _check_header(header: Fields | None, path: Path) -> None:
+    if header is None:
+        raise ImportRefused(f"{path} is empty; its first line must be {','.join(HEADER)}.")
+    if [name.strip().lower() for name in header] != HEADER:
+        raise ImportRefused(f"{path} must begin with the line {','.join(HEADER)}, not {','.join(header)[:100]!r}.")
+
+
+def _chunk(chunk: list[tuple[int, Fields]], reading: Reading) -> Candles:
+    """The fast way for sound rows; where one is not, each is looked at by itself."""
+    candles = _converted([row for _, row in chunk])
+    if candles is None or series.bad_rows(candles, reading.timeframe, reading.last).any() or _future(candles, reading):
+        chunk, candles = _sifted(chunk, reading)
+    _count_decimals((row for _, row in chunk), reading)
+    return candles
+
+
+def _future(candles: Candles, reading: Reading) -> bool:
+    """Whether the last candle is not closed yet."""
+    return bool(candles.time[-1] + reading.timeframe * 1000 > reading.now)
+
+
+def _converted(rows: list[Fields]) -> Candles | None:
+    """Candles of rows that are all numbers, else None."""
+    text = "".join(itertools.chain.from_iterable(rows))
+    if "_" in text or not text.isascii():  # Python reads 1_000 and the digits of every script
+        return None
+    try:
+        time, *values = zip(*rows, strict=True)
+        if len(values) != len(VALUES):
+            return None
+        return Candles(np.array(list(map(int, time)), np.int64), *(np.array(list(map(float, v))) for v in values))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _sifted(chunk: list[tuple[int, Fields]], reading: Reading) -> tuple[list[tuple[int, Fields]], Candles]:
+    good: list[tuple[int, Fields]] = []
+    kept: list[Row] = []
+    previous = reading.last
+    for line, fields in chunk:
+        row, sentence = _judged(fields, reading, previous)
+        if row is None:
+            reading.fault(line, sentence)
+            continue
+        previous = row[0]
+        good.append((line, fields))
+        kept.append(row)
+    return good, Candles.from_rows(kept)
+
+
+def _judged(fields: Fields, reading: Reading, previous: int | None) -> tuple[Row | None, str]:
+    """The row as numbers, or None and what is wrong with it."""
+    if len(fields) != len(HEADER):
+        return None, f"{len(HEADER)} columns are needed, not {len(fields)}."
+    numbers = []
+    for name, text in zip(HEADER, fields, strict=True):
+        number = _number(text, whole=name == "timestamp")
+        if number is None:
+            return None, f"{name} is not a number: {text[:30]!r}."
+        numbers.append(number)
+    time, open_, high, low, close, volume = numbers
+    row = (int(time), open_, high, low, close, volume)
+    if row[0] + reading.timeframe * 1000 > reading.now:
+        return None, f"timestamp {row[0]} is of a candle that has not closed yet."
+    sentence = series.fault(row, reading.timeframe, previous)
+    return (None, sentence) if sentence else (row, "")
+
+
+def _number(text: str, whole: bool) -> float | None:
+    if "_" in text or not text.isascii():
+        return None
+    try:
+        number = int(text) if whole else float(text)
+    except ValueError:
+        return None
+    return number if not whole or abs(number) < _BIGGEST_TIME else None
+
+
+def _count_decimals(rows: Iterable[Fields], reading: Reading) -> None:
+    prices: set[str] = set()
+    volumes: set[str] = set()
+    for _, open_, high, low, close, volume in rows:
+        prices.update((open_, high, low, close))
+        volumes.add(volume)
+    reading.price_decimals = max(reading.price_decimals, _most_decimals(prices))
+    reading.volume_decimals = max(reading.volume_decimals, _most_decimals(volumes))
+
+
+def _most_decimals(texts: Iterable[str]) -> int:
+    """Digits behind the point that the longest of the numbers needs, at most 18."""
+    return min(max(map(_decimals, texts), default=0), _MOST_DECIMALS)
+
+
+def _decimals(text: str) -> int:
+    if "e" in text or "E" in text:
+        exponent = Decimal(text.strip()).normalize().as_tuple().exponent
+        return max(0, -exponent) if isinstance(exponent, int) else 0
+    return len(text.rstrip().partition(".")[2].rstrip("0"))
