@@ -23,7 +23,8 @@ __all__ = ["FILE", "Gateway", "GatewayError", "connect"]
 
 # ccxt_id of an exchange that is known from imported files alone.
 FILE = "file"
-_DEFAULTS = {"enableRateLimit": True, "timeout": 10_000}
+# The last answer is kept, to tell one that is no JSON from one that holds nothing: ccxt takes both for empty.
+_DEFAULTS = {"enableRateLimit": True, "timeout": 10_000, "enableLastJsonResponse": True}
 
 
 def connect(exchange: Exchange) -> Gateway:
@@ -55,7 +56,7 @@ def _connected(ccxt_id: str, config: str) -> CcxtExchange:
     import ccxt  # 0.3 s and 50 MB: only for those who speak with a real exchange
 
     if ccxt_id not in ccxt.exchanges:
-        raise GatewayError(f"ccxt knows no exchange {ccxt_id!r}.", permanent=True)
+        raise GatewayError(f"There is no exchange {ccxt_id!r} in ccxt.", permanent=True)
     with _translated(ccxt_id):
         return CcxtExchange(getattr(ccxt, ccxt_id)({**_DEFAULTS, **json.loads(config)}))
 
@@ -74,7 +75,7 @@ def _translated(name: str) -> Iterator[None]:
     )
     try:
         yield
-    except ccxt.RateLimitExceeded as error:
+    except (ccxt.RateLimitExceeded, ccxt.DDoSProtection) as error:
         raise GatewayError(f"{name} asks for fewer requests: {_short(error)}", permanent=False) from error
     except ccxt.NetworkError as error:
         raise GatewayError(f"{name} cannot be reached: {_short(error)}", permanent=False) from error
@@ -108,6 +109,7 @@ class CcxtExchange:
     def fetch_ohlcv(self, symbol: str, timeframe: int, since: int, limit: int) -> list[Row]:
         with _translated(self.name):
             answer = self.client.fetch_ohlcv(symbol, TIMEFRAME_NAMES[timeframe], since, limit)
+            self._require_json()
             rows = [_row(row) for row in answer]
         previous = None
         for row in rows:
@@ -121,8 +123,13 @@ class CcxtExchange:
     def fetch_tickers(self, symbols: Sequence[str]) -> dict[str, Ticker]:
         with _translated(self.name):
             answer = self.client.fetch_tickers(list(symbols))
+            self._require_json()
             found = [_ticker(answer[symbol], self.now_ms()) for symbol in symbols if symbol in answer]
         return {ticker.symbol: ticker for ticker in found if ticker.last > 0}
+
+    def _require_json(self) -> None:
+        if self.client.last_json_response is None:
+            raise ValueError(f"no JSON: {str(self.client.last_http_response)[:60]!r}")
 
 
 def _row(row: Sequence[Any]) -> Row:

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from markets import services
+from markets.gateway import GatewayError, connect
+from markets.models import Candle, Exchange, Feed, Market
+from markets.simulated import SimulatedExchange, real_ms
+
+MINUTE = 60_000
+FILTERS = [
+    {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01000000"},
+    {"filterType": "LOT_SIZE", "minQty": "0.00001", "maxQty": "9000", "stepSize": "0.00001000"},
+    {"filterType": "NOTIONAL", "minNotional": "5.00000000", "applyMinToMarket": True},
+]
+LISTED = {
+    "symbol": "BTCUSDT",
+    "status": "TRADING",
+    "baseAsset": "BTC",
+    "quoteAsset": "USDT",
+    "isSpotTradingAllowed": True,
+    "isMarginTradingAllowed": False,
+    "permissionSets": [["SPOT"]],
+    "permissions": [],
+    "orderTypes": ["LIMIT", "MARKET"],
+    "filters": FILTERS,
+}
+
+
+def kline(time, open_="100.0", high="102.0", low="99.0", close="101.0", volume="3.5"):
+    return [time, open_, high, low, close, volume, time + MINUTE - 1, "350.0", 10, "1.0", "100.0", "0"]
+
+
+class Venue:
+    """A local server that answers as Binance's spot API does, or as the test says instead."""
+
+    def __init__(self) -> None:
+        self.now = real_ms() // MINUTE * MINUTE
+        self.klines = [kline(self.now - (100 - i) * MINUTE) for i in range(101)]
+        self.instead: tuple[int, bytes, dict[str, str]] | None = None
+        self.asked: list[str] = []
+
+    def answer(self, path: str) -> object:
+        if "exchangeInfo" in path:
+            return {"timezone": "UTC", "serverTime": self.now, "rateLimits": [], "symbols": [LISTED]}
+        if "klines" in path:
+            since = int(path.split("startTime=")[1].split("&")[0])
+            return [row for row in self.klines if row[0] is None or row[0] >= since]
+        return [
+            {
+                "symbol": "BTCUSDT",
+                "lastPrice": "101.5",
+                "priceChangePercent": "2.5",
+                "quoteVolume": "12345.6",
+                "closeTime": self.now + 1000,
+            }
+        ]
+
+
+@pytest.fixture
+def venue():
+    venue = Venue()
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            venue.asked.append(self.path)
+            if venue.instead and "exchangeInfo" not in self.path:
+                status, body, headers = venue.instead
+            else:
+                status, body, headers = 200, json.dumps(venue.answer(self.path)).encode(), {}
+            self.send_response(status)
+            for name, value in {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(body)),
+                **headers,
+            }.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
+    thread.start()
+    venue.url = f"http://127.0.0.1:{server.server_port}"
+    yield venue
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+@pytest.fixture
+def binance(venue, db):
+    config = {
+        "urls": {"api": {"public": f"{venue.url}/api/v3"}},
+        "options": {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False, "fetchMargins": False},
+        "rateLimit": 1,
+    }
+    return Exchange.objects.create(slug="binance", name="Binance", ccxt_id="binance", ccxt_config=config)
+
+
+def test_markets_come_with_ticks_limits_and_fees(binance):
+    (market,) = connect(binance).fetch_markets()
+    assert (market.symbol, market.base, market.quote, market.type) == ("BTC/USDT", "BTC", "USDT", "spot")
+    assert [str(x.normalize()) for x in (market.tick, market.lot, market.min_amount)] == ["0.01", "0.00001", "0.00001"]
+    assert market.min_cost == 5
+    assert market.maker == market.taker
+    assert market.active
+
+
+def test_closed_candles_come_as_numbers_and_the_forming_one_does_not(binance, venue):
+    rows = connect(binance).fetch_ohlcv("BTC/USDT", 60, venue.now - 10 * MINUTE, 1000)
+    assert rows[0] == (venue.now - 10 * MINUTE, 100.0, 102.0, 99.0, 101.0, 3.5)
+    assert rows[-1][0] == venue.now - MINUTE
+
+
+def test_tickers_are_told_with_change_and_turnover(binance, venue):
+    (ticker,) = connect(binance).fetch_tickers(["BTC/USDT"]).values()
+    assert (ticker.symbol, ticker.last, ticker.time) == ("BTC/USDT", 101.5, venue.now + 1000)
+    assert ticker.change_24h == pytest.approx(0.025)
+    assert ticker.quote_volume_24h == 12345.6
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "sentence", "permanent"),
+    [
+        (429, b'{"code":-1003,"msg":"Too many requests."}', {"Retry-After": "1"}, "asks for fewer requests", False),
+        (418, b'{"code":-1003,"msg":"Banned."}', {}, "asks for fewer requests", False),
+        (500, b"", {}, "cannot be reached", False),
+        (503, b"<html>maintenance</html>", {"Content-Type": "text/html"}, "cannot be reached", False),
+        (400, b'{"code":-1121,"msg":"Invalid symbol."}', {}, "refused", True),
+        (200, b"[[17000000000", {}, "cannot be read", False),
+        (200, b"", {}, "cannot be read", False),
+        (200, b'[["17', {"Content-Length": "100"}, "cannot be reached", False),
+        (200, b'{"surprise": [1]}', {}, "cannot be read", False),
+    ],
+)
+def test_what_goes_wrong_is_one_kind_of_error_with_a_sentence(
+    binance, venue, status, body, headers, sentence, permanent
+):
+    source = connect(binance)
+    source.fetch_markets()
+    venue.instead = (status, body, headers)
+    with pytest.raises(GatewayError, match=sentence) as caught:
+        source.fetch_ohlcv("BTC/USDT", 60, venue.now - 10 * MINUTE, 1000)
+    assert caught.value.permanent is permanent
+    assert len(str(caught.value)) < 300
+    venue.instead = None
+    assert source.fetch_ohlcv("BTC/USDT", 60, venue.now - 10 * MINUTE, 1000)
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ({"high": "98.0"}, "is below low"),
+        ({"close": None}, "close must be a finite number"),
+        ({"volume": "-1"}, "volume must be 0 or more"),
+        ({"open_": "NaN"}, "open"),
+        ({"low": "0"}, "low must be above 0"),
+    ],
+)
+def test_an_impossible_candle_is_an_error_not_data(binance, venue, row, sentence):
+    venue.klines[95] = kline(venue.klines[95][0], **row)
+    with pytest.raises(GatewayError, match=sentence):
+        connect(binance).fetch_ohlcv("BTC/USDT", 60, venue.now - 10 * MINUTE, 1000)
+
+
+def test_a_candle_with_columns_missing_is_an_error(binance, venue):
+    venue.klines[95] = venue.klines[95][:2]
+    with pytest.raises(GatewayError, match="high must be a finite number"):
+        connect(binance).fetch_ohlcv("BTC/USDT", 60, venue.now - 10 * MINUTE, 1000)
+
+
+def test_a_candle_told_twice_is_an_error(binance, venue):
+    venue.klines[96] = kline(venue.klines[95][0])
+    with pytest.raises(GatewayError, match="is a duplicate"):
+        connect(binance).fetch_ohlcv("BTC/USDT", 60, venue.now - 10 * MINUTE, 1000)
+
+
+def test_an_unknown_symbol_is_refused_for_good(binance):
+    with pytest.raises(GatewayError, match="XAU/USDT") as caught:
+        connect(binance).fetch_ohlcv("XAU/USDT", 60, 0, 10)
+    assert caught.value.permanent
+
+
+def test_nobody_listening_is_told_as_unreachable(db):
+    config = {"urls": {"api": {"public": "http://127.0.0.1:1/api/v3"}}, "options": {"fetchCurrencies": False}}
+    exchange = Exchange.objects.create(slug="dead", name="Dead", ccxt_id="binance", ccxt_config=config)
+    with pytest.raises(GatewayError, match="cannot be reached") as caught:
+        connect(exchange).fetch_ohlcv("BTC/USDT", 60, 0, 10)
+    assert not caught.value.permanent
+
+
+def test_a_feed_of_a_real_exchange_is_synced_end_to_end(binance, venue):
+    services.sync_markets(binance)
+    feed = Feed.objects.create(market=Market.objects.get(), timeframe=60)
+    assert services.sync() == Candle.objects.count() == 100
+    venue.instead = (503, b"", {})
+    Feed.objects.update(synced_to=venue.now - 5 * MINUTE)
+    services.sync()
+    feed.refresh_from_db()
+    assert "cannot be reached" in feed.error
+    assert services.refresh_tickers() == 0
+    venue.instead = None
+    Feed.objects.update(checked_at=None)
+    assert services.refresh_tickers() == 1
+    services.sync()
+    feed.refresh_from_db()
+    assert feed.error == ""
+
+
+def test_one_client_per_configuration_keeps_the_rate_limit(binance):
+    assert connect(binance) is connect(Exchange.objects.get(pk=binance.pk))
+    binance.ccxt_config = {**binance.ccxt_config, "timeout": 5000}
+    assert connect(binance).client.timeout == 5000
+    assert connect(binance).client.enableRateLimit is True
+
+
+def test_the_simulated_exchange_is_built_in(exchange):
+    assert isinstance(connect(exchange), SimulatedExchange)
+    exchange.ccxt_config = {"seed": "many"}
+    with pytest.raises(GatewayError, match="whole numbers seed and anchor_ms"):
+        connect(exchange)
+
+
+@pytest.mark.parametrize(("ccxt_id", "sentence"), [("file", "has no connection"), ("nowhere", "There is no exchange")])
+def test_what_cannot_be_connected_is_refused_for_good(db, ccxt_id, sentence):
+    exchange = Exchange.objects.create(slug="x", name="X", ccxt_id=ccxt_id)
+    with pytest.raises(GatewayError, match=sentence) as caught:
+        connect(exchange)
+    assert caught.value.permanent
