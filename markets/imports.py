@@ -6,17 +6,18 @@ import csv
 import gzip
 import itertools
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from markets import series
-from markets.series import VALUES, Candles, Row
+from markets.series import VALUES, Candles, Column, Row
 
 HEADER = ["timestamp", *VALUES]
 CHUNK = 50_000  # rows held at once
@@ -66,6 +67,9 @@ class Reading:
             return
         times = candles.time if self.last is None else np.insert(candles.time, 0, self.last)
         self.gaps += len(series.gaps(times, self.timeframe))
+        prices = np.concatenate([candles.open, candles.high, candles.low, candles.close])
+        self.price_decimals = _decimals(prices, self.price_decimals)
+        self.volume_decimals = _decimals(candles.volume, self.volume_decimals)
         self.first = int(candles.time[0]) if self.first is None else self.first
         self.last = int(candles.time[-1])
 
@@ -116,7 +120,7 @@ def _understood(path: Path) -> Iterator[None]:
 
 def _plain_lines(file: IO[str]) -> Iterator[str]:
     """Lines of bounded length, so that no file needs more memory than another."""
-    while line := file.readline(_LONGEST_LINE):
+    for line in iter(partial(file.readline, _LONGEST_LINE), ""):
         if "\0" in line:
             raise csv.Error("it holds null bytes")
         if len(line) == _LONGEST_LINE:
@@ -135,8 +139,7 @@ def _chunk(chunk: list[tuple[int, Fields]], reading: Reading) -> Candles:
     """The fast way for sound rows; where one is not, each is looked at by itself."""
     candles = _converted([row for _, row in chunk])
     if candles is None or series.bad_rows(candles, reading.timeframe, reading.last).any() or _future(candles, reading):
-        chunk, candles = _sifted(chunk, reading)
-    _count_decimals((row for _, row in chunk), reading)
+        return _sifted(chunk, reading)
     return candles
 
 
@@ -159,19 +162,17 @@ def _converted(rows: list[Fields]) -> Candles | None:
         return None
 
 
-def _sifted(chunk: list[tuple[int, Fields]], reading: Reading) -> tuple[list[tuple[int, Fields]], Candles]:
-    good: list[tuple[int, Fields]] = []
+def _sifted(chunk: list[tuple[int, Fields]], reading: Reading) -> Candles:
     kept: list[Row] = []
     previous = reading.last
     for line, fields in chunk:
         row, sentence = _judged(fields, reading, previous)
         if row is None:
             reading.fault(line, sentence)
-            continue
-        previous = row[0]
-        good.append((line, fields))
-        kept.append(row)
-    return good, Candles.from_rows(kept)
+        else:
+            previous = row[0]
+            kept.append(row)
+    return Candles.from_rows(kept)
 
 
 def _judged(fields: Fields, reading: Reading, previous: int | None) -> tuple[Row | None, str]:
@@ -202,23 +203,7 @@ def _number(text: str, whole: bool) -> float | None:
     return number if not whole or abs(number) < _BIGGEST_TIME else None
 
 
-def _count_decimals(rows: Iterable[Fields], reading: Reading) -> None:
-    prices: set[str] = set()
-    volumes: set[str] = set()
-    for _, open_, high, low, close, volume in rows:
-        prices.update((open_, high, low, close))
-        volumes.add(volume)
-    reading.price_decimals = max(reading.price_decimals, _most_decimals(prices))
-    reading.volume_decimals = max(reading.volume_decimals, _most_decimals(volumes))
-
-
-def _most_decimals(texts: Iterable[str]) -> int:
-    """Digits behind the point that the longest of the numbers needs, at most 18."""
-    return min(max(map(_decimals, texts), default=0), _MOST_DECIMALS)
-
-
-def _decimals(text: str) -> int:
-    if "e" in text or "E" in text:
-        exponent = Decimal(text.strip()).normalize().as_tuple().exponent
-        return max(0, -exponent) if isinstance(exponent, int) else 0
-    return len(text.rstrip().partition(".")[2].rstrip("0"))
+def _decimals(values: Column, least: int) -> int:
+    """Digits behind the point that all values need, from `least` to 18; digits beyond a float's own are noise."""
+    enough = (digits for digits in range(least, _MOST_DECIMALS) if np.array_equal(np.round(values, digits), values))
+    return next(enough, _MOST_DECIMALS)
