@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from markets import series
+from markets import series, simulated
 from markets.models import Exchange
 from markets.series import TIMEFRAME_NAMES, Row
 from markets.simulated import SimulatedExchange
@@ -48,7 +48,7 @@ def _simulated(exchange: Exchange) -> SimulatedExchange:
         raise GatewayError(
             f"ccxt_config of {exchange.name} must hold whole numbers seed and anchor_ms, not {config}.", permanent=True
         ) from None
-    return SimulatedExchange(seed, anchor, settings.SIMULATED_SPEED)
+    return SimulatedExchange(seed, anchor, settings.SIMULATED_SPEED, simulated.real_ms)
 
 
 @lru_cache(maxsize=32)

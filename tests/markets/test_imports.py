@@ -125,7 +125,7 @@ BAD_ROWS = [
     (f"{START + 60000},1,1,1,1,1", "is a duplicate"),
     (f"{START},1,1,1,1,1", "is out of order"),
     (f"{START + 120001},1,1,1,1,1", "is not the open time of a 1m candle"),
-    (f"{real_ms() // 60000 * 60000 + 600000},1,1,1,1,1", "has not closed yet"),
+    (f"{real_ms() // 60000 * 60000 + 86400000},1,1,1,1,1", "has not closed yet"),
     ("99999999999999999999999,1,1,1,1,1", "timestamp is not a number"),
     (f"{START + 120000},1,1,1,1", "6 columns are needed, not 5"),
     (f"{START + 120000},1,1,1,1,1,1", "6 columns are needed, not 7"),
