@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import hashlib
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from orchestrator import demo, home
+from orchestrator import demo_login, home
 
 
 class Command(BaseCommand):
@@ -44,22 +45,16 @@ class Command(BaseCommand):
         stamp = home.Stamp("kernels", home.kernel_cache().name)
         if not stamp.is_set():
             self.stdout.write("Compiling the engine …")
-            _call_of_an_app("warm_kernels")
+            call_command("warm_kernels", verbosity=0, stdout=StringIO())
             stamp.set()
 
     def _seed(self) -> None:
         if not get_user_model().objects.exists():
             self.stdout.write("Creating the demo: markets with history and running bots …")
-            demo.seed()
-        password = demo.password()
+            demo_login.seed()
+        password = demo_login.password()
         if password:
-            self.stdout.write(f"Demo login: user {demo.USER}, password {password}")
-
-
-def _call_of_an_app(name: str) -> None:
-    """A command that an app may bring; this package knows apps by name only."""
-    if name in get_commands():
-        call_command(name, verbosity=0)
+            self.stdout.write(f"Demo login: user {demo_login.USER}, password {password}")
 
 
 def _static_digest() -> str:
