@@ -41,6 +41,7 @@ class Outcome:
         kind, market = engine.kind, run.market
         outcome.equity = _equity_rows(run, steps, candles)
         outcome.trades = [exact_trade(record, kind, market) for record in steps.trades]
+        outcome.events += _gap_events(run, candles)
         outcome._book(candles)
         outcome.events += [event_row(run, note_event(note, kind), moment(note["time"])) for note in steps.notes]
         outcome.events += [
@@ -114,6 +115,20 @@ def event_row(run: Run, told: tuple[str, str, str, dict[str, Any]], time: Any) -
         owner_id=run.bot.owner_id, bot_id=run.bot_id, run=run, time=time, level=level, code=code,
         message=message[:500], data=data,
     )  # fmt: skip
+
+
+def _gap_events(run: Run, candles: Candles) -> list[Event]:
+    """A word for every hole in what the run is shown: nothing could be traded in it."""
+    times = np.concatenate([[run.bar_time], candles.time])
+    missing = np.diff(times) // (run.timeframe * 1000) - 1
+    return [
+        event_row(
+            run,
+            (Event.Level.WARNING, "gap", f"{missing[at]} candles are missing; nothing was traded in them.", {}),
+            moment(times[at]),
+        )
+        for at in np.flatnonzero(missing > 0)
+    ]
 
 
 def _equity_rows(run: Run, steps: Steps, candles: Candles) -> list[EquitySnapshot]:

@@ -82,7 +82,7 @@ def advance(claim: QuerySet[Run], bars: Bars) -> int:
     Runs that another worker holds are passed over. Everything is stored in one transaction.
     """
     with transaction.atomic():
-        runs = claim.select_related("bot__account", "market").select_for_update(skip_locked=True, of=("self",))
+        runs = claim.select_related("bot", "market").select_for_update(skip_locked=True, of=("self",))
         moved = [outcome for run in runs[:SHARD] if (outcome := _lead(run, bars))]
         writes.write(moved)
     return len(moved)

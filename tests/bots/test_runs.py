@@ -223,3 +223,13 @@ def test_a_shard_takes_a_bounded_number_of_queries(bot, close, account, django_a
     close(wandering()[:1])
     with django_assert_num_queries(13, connection=connection):
         assert runs.advance(runs.due(), runs.stored_bars()) == 10
+
+
+def test_a_hole_in_the_candles_is_told(bot, close):
+    services.start(bot, START)
+    close(bars((100, 100, 99, 99)))
+    runs.advance_due()
+    close(bars((99, 99, 98, 98), start=START + 4 * MINUTE))
+    runs.advance_due()
+    told = Event.objects.get(bot=bot, code="gap")
+    assert (told.level, told.message) == ("warning", "3 candles are missing; nothing was traded in them.")
