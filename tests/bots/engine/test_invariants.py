@@ -59,7 +59,25 @@ def grid_params(draw) -> dict:
     return params
 
 
-PARAMS = {"grid": grid_params()}
+@st.composite
+def infinity_grid_params(draw) -> dict:
+    lower = draw(st.sampled_from([40.0, 90.0, 105.0]))
+    params = {
+        "lower": lower,
+        "grid_profit": draw(st.sampled_from([0.3, 1.0, 7.0])),
+        "window": draw(st.integers(1, 6)),
+        "sell_at_end": draw(st.booleans()),
+    }
+    if draw(st.booleans()):
+        params["trigger_price"] = draw(st.sampled_from([95.0, 100.0, 104.0]))
+    if draw(st.booleans()):
+        params["stop_loss"] = round(lower * 0.97, 2)
+    if draw(st.booleans()):
+        params["take_profit"] = 120.0
+    return params
+
+
+PARAMS = {"grid": grid_params(), "infinity_grid": infinity_grid_params()}
 every_kind = pytest.mark.parametrize("slug", list(KINDS))
 
 

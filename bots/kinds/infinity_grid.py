@@ -1,0 +1,246 @@
+"""Infinity grid: a grid without an upper price that keeps the quote value of what it holds constant.
+
+Levels are geometric around the start, p_i = P1 (1 + q)^i, unbounded above, down to the lowest price. At level p it
+holds V / p base, so the order between two neighbours p and p (1 + q) is V (1/p − 1/(p (1 + q))) base: sold on the way
+up, bought back on the way down. A rise by one level sells V q quote worth; a cycle earns V q² / (1 + q), q of what its
+buy cost.
+
+Funding: V is bought at the start, and V (1 − 1/(1 + q)) is reserved for each of the N levels down to the lowest price,
+N = ln(P1 / lowest) / ln(1 + q).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+
+from bots.engine.orders import alarm, cancel, cancel_all, note, place
+from bots.engine.types import BUY, KIND_NOTE, LIMIT, MARKET, SELL, STOPPED, Terms
+from bots.kinds.contract import Kind, Problems, parameter
+from markets.precision import ceil_to_step, floor_to_step, round_to_step
+from markets.series import Column
+
+TAGS: Final = ("", "grid", "start", "trigger", "stop loss", "take profit", "close", "below")
+GRID, START, TRIGGER, STOP_LOSS, TAKE_PROFIT, CLOSE, BELOW = range(1, 8)
+WAITING, STARTED, STOP_LOSS_HIT, TAKE_PROFIT_HIT, LEFT_BELOW, CAME_BACK = range(KIND_NOTE, KIND_NOTE + 6)
+
+# Layout of the parameter vector.
+_LOWER, _RATIO, _WINDOW, _TRIGGER, _STOP_LOSS, _TAKE_PROFIT, _SELL_AT_END = range(7)
+# Layout of the memory.
+_VALUE, _PROFIT, _CYCLES, _FIRST_PRICE, _LEVEL = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    lower: float = parameter(
+        "price",
+        "Lowest price",
+        "No buys below it; money for all buys down to it is reserved.",
+        unit="quote",
+        least=1e-12,
+    )
+    grid_profit: float = parameter(
+        "number", "Profit per grid", "Distance of two levels, before fees.", unit="%", least=0.01, most=50, default=1.0
+    )
+    window: int = parameter(
+        "whole", "Resting orders a side", "Only the nearest levels have an order.", least=1, most=100, default=10
+    )
+    trigger_price: float | None = parameter(
+        "price", "Trigger price", "Wait for this price before starting.", unit="quote", least=1e-12, default=None
+    )
+    stop_loss: float | None = parameter(
+        "price", "Stop loss", "Below the lowest price: end the bot there.", unit="quote", least=1e-12, default=None
+    )
+    take_profit: float | None = parameter(
+        "price", "Take profit", "End the bot at this price.", unit="quote", least=1e-12, default=None
+    )
+    sell_at_end: bool = parameter(
+        "flag", "Sell at the end", "Sell the position at stop loss or take profit; else keep it.", default=True
+    )
+
+
+def slots(params: Params) -> int:
+    """One for each level of the window, then: start or close, trigger, stop loss, take profit, lower edge."""
+    return 2 * params.window + 1 + 5
+
+
+def vector(params: Params, terms: Terms) -> Column:
+    return np.array(
+        [
+            params.lower,
+            1.0 + params.grid_profit / 100.0,
+            params.window,
+            params.trigger_price or 0.0,
+            params.stop_loss or 0.0,
+            params.take_profit or 0.0,
+            params.sell_at_end,
+        ],
+        np.float64,
+    )
+
+
+def check(params: Params, terms: Terms, allocation: float) -> Problems:
+    problems: Problems = {}
+    if params.stop_loss is not None and params.stop_loss >= params.lower:
+        problems["stop_loss"] = f"stop_loss must be below lower ({params.lower:.15g}), not {params.stop_loss:.15g}."
+    if params.take_profit is not None and params.take_profit <= params.lower:
+        problems["take_profit"] = (
+            f"take_profit must be above lower ({params.lower:.15g}), not {params.take_profit:.15g}."
+        )
+    ratio = 1.0 + params.grid_profit / 100.0
+    # A cycle buys at p and sells at p r: net r - 1 - maker (1 + r).
+    if ratio - 1.0 <= terms.maker * (1.0 + ratio):
+        problems["grid_profit"] = (
+            f"grid_profit: a step of {params.grid_profit:.3g} % is below twice the fee {100 * terms.maker:.3g} %: "
+            "every cycle would lose."
+        )
+    # The largest slice there can be: everything bought, nothing reserved.
+    largest = allocation * (1.0 - 1.0 / ratio)
+    if largest < terms.min_cost:
+        problems["allocation"] = (
+            f"allocation must be above {terms.min_cost / (1.0 - 1.0 / ratio):.6g} for orders of the market's minimum "
+            f"value {terms.min_cost:.15g}, not {allocation:.15g}."
+        )
+    return problems
+
+
+@njit(cache=True)
+def level_price(run: Any, setup: Any, params: Any, level: float) -> float:
+    return float(round_to_step(run["memory"][_FIRST_PRICE] * params[_RATIO] ** level, setup["tick"]))
+
+
+@njit(cache=True)
+def slice_above(run: Any, setup: Any, params: Any, level: float) -> float:
+    """Base amount traded between a level and the one above it."""
+    price = run["memory"][_FIRST_PRICE] * params[_RATIO] ** level
+    return float(floor_to_step(run["memory"][_VALUE] / price * (1.0 - 1.0 / params[_RATIO]), setup["lot"]))
+
+
+@njit(cache=True)
+def want(run: Any, orders: Any, setup: Any, params: Any, notes: Any, level: float) -> None:
+    """Want the order of a level, a buy below the current one, a sell above; each level has its slot in a ring."""
+    slot = int(level % (2.0 * params[_WINDOW] + 1.0))
+    price = level_price(run, setup, params, level)
+    if level > run["memory"][_LEVEL]:
+        amount = slice_above(run, setup, params, level - 1.0)
+        place(run, orders, setup, notes, slot, LIMIT, SELL, price, amount, GRID)
+    elif level < run["memory"][_LEVEL] and price >= params[_LOWER]:
+        place(run, orders, setup, notes, slot, LIMIT, BUY, price, slice_above(run, setup, params, level), GRID)
+    else:
+        cancel(orders, slot)
+
+
+@njit(cache=True)
+def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
+    """Share the money between what is bought now and what is reserved for the way down."""
+    price, ratio = run["price"], params[_RATIO]
+    fee = 1.0 + max(setup["maker"], setup["taker"])
+    levels = max(math.floor(math.log(price / params[_LOWER]) / math.log(ratio)), 0.0)
+    run["memory"][_FIRST_PRICE] = price
+    run["memory"][_VALUE] = setup["allocation"] / (fee * (1.0 + setup["slippage"]) + fee * levels * (1.0 - 1.0 / ratio))
+    note(run, notes, STARTED, -1, run["memory"][_VALUE])
+    first = int(2 * params[_WINDOW] + 1)
+    place(run, orders, setup, notes, first, MARKET, BUY, 0.0, run["memory"][_VALUE] / price, START)
+    if params[_STOP_LOSS] > 0.0:
+        alarm(run, orders, first + 2, SELL, params[_STOP_LOSS], STOP_LOSS)
+    if params[_TAKE_PROFIT] > 0.0:
+        alarm(run, orders, first + 3, BUY, params[_TAKE_PROFIT], TAKE_PROFIT)
+    alarm(run, orders, first + 4, SELL, params[_LOWER], BELOW)
+
+
+@njit(cache=True)
+def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
+    trigger = params[_TRIGGER]
+    if trigger > 0.0 and trigger != price:
+        slot = int(2 * params[_WINDOW] + 2)
+        alarm(run, orders, slot, BUY if trigger > price else SELL, trigger, TRIGGER)
+        note(run, notes, WAITING, slot, trigger)
+    else:
+        begin(run, orders, setup, params, notes)
+
+
+@njit(cache=True)
+def move(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
+    """A level was reached: it is the current one now, the one left behind gets the counter order, the window moves."""
+    memory = run["memory"]
+    left = memory[_LEVEL]
+    if trade["side"] == SELL:
+        memory[_LEVEL] = left + 1.0
+        bought_at = level_price(run, setup, params, left)
+        amount = trade["amount"]
+        fees = trade["fee"] + ceil_to_step(amount * bought_at * setup["maker"], setup["fee_step"])
+        memory[_PROFIT] += amount * (trade["price"] - bought_at) - fees
+        memory[_CYCLES] += 1.0
+        far = memory[_LEVEL] + params[_WINDOW]
+    else:
+        memory[_LEVEL] = left - 1.0
+        far = memory[_LEVEL] - params[_WINDOW]
+    want(run, orders, setup, params, notes, left)
+    want(run, orders, setup, params, notes, far)
+
+
+@njit(cache=True)
+def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
+    tag = trade["tag"]
+    if tag == GRID:
+        move(run, orders, setup, params, notes, trade)
+    elif tag == START:
+        for distance in range(1, int(params[_WINDOW]) + 1):
+            want(run, orders, setup, params, notes, -float(distance))
+            want(run, orders, setup, params, notes, float(distance))
+    elif tag == TRIGGER:
+        begin(run, orders, setup, params, notes)
+    elif tag == BELOW:
+        left = trade["side"] == SELL
+        note(run, notes, LEFT_BELOW if left else CAME_BACK, -1, trade["price"])
+        # Back is one level inside, so that a price on the edge does not tell the same story every minute.
+        back = params[_LOWER] * params[_RATIO]
+        alarm(run, orders, trade["slot"], BUY if left else SELL, back if left else params[_LOWER], BELOW)
+    elif tag == STOP_LOSS:
+        finish(run, orders, setup, params, notes, STOP_LOSS_HIT)
+    elif tag == TAKE_PROFIT:
+        finish(run, orders, setup, params, notes, TAKE_PROFIT_HIT)
+
+
+@njit(cache=True)
+def finish(run: Any, orders: Any, setup: Any, params: Any, notes: Any, code: int) -> None:
+    """Withdraw everything and end, the position sold or kept as configured."""
+    cancel_all(orders)
+    run["status"] = STOPPED
+    note(run, notes, code, -1, run["position"])
+    if params[_SELL_AT_END] != 0.0 and run["position"] > 0.0:
+        place(run, orders, setup, notes, 0, MARKET, SELL, 0.0, run["position"], CLOSE)
+
+
+KIND = Kind(
+    slug="infinity_grid",
+    label="Infinity grid",
+    summary="A grid without an upper price: keeps the value of what it holds constant and sells every rise.",
+    params=Params,
+    slots=slots,
+    vector=vector,
+    check=check,
+    on_start=on_start,
+    on_fill=on_fill,
+    on_bar=None,
+    example={"lower": 80.0},
+    tags=TAGS,
+    reasons={
+        "grid": "the price touched a grid level",
+        "start": "it starts by holding its constant value",
+        "close": "the bot ended and sells what it holds",
+    },
+    notes={
+        WAITING: "Waiting for the price to reach the trigger at {value}; it is {price}.",
+        STARTED: "Started at {price}: it keeps {value} in quote invested and reserves the rest for the way down.",
+        STOP_LOSS_HIT: "Stop loss touched at {price}: all orders withdrawn, the bot ends.",
+        TAKE_PROFIT_HIT: "Take profit touched at {price}: all orders withdrawn, the bot ends.",
+        LEFT_BELOW: "The price fell to the lowest price {value}: no more buys, it waits for a rise.",
+        CAME_BACK: "The price is above the lowest price again, at {value}.",
+    },
+    warnings=frozenset({STOP_LOSS_HIT, LEFT_BELOW}),
+)
