@@ -16,6 +16,7 @@ from bots.engine.types import (
     REFUSED_POSITION,
     SELL,
     STOP,
+    TRAIL,
 )
 from markets.precision import BELOW_MIN_COST, FINE, order_fault
 
@@ -29,7 +30,7 @@ def reserved(orders: Any, setup: Any, price: float, besides: int) -> float:
     total = 0.0
     for slot in range(len(orders)):
         order = orders[slot]
-        if slot == besides or order["side"] != BUY or order["type"] not in (LIMIT, MARKET, STOP):
+        if slot == besides or order["side"] != BUY or order["type"] not in (LIMIT, MARKET, STOP, TRAIL):
             continue
         total += spend(setup, order["type"], order["price"], order["amount"] - order["filled"], price)
     return total

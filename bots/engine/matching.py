@@ -25,6 +25,7 @@ from bots.engine.types import (
     REFUSED_POSITION,
     SELL,
     TOO_MANY_FILLS,
+    TRAIL,
 )
 from bots.risk import NOISE
 from markets.precision import ceil_to_step, round_to_step
@@ -170,7 +171,10 @@ def settle(
 def travel(
     on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, target: float, left: int
 ) -> int:
-    """Move the price to a target, acting on the way; returns how many actions are left of the bound."""
+    """Move the price to a target, acting on the way; returns how many actions are left of the bound.
+
+    On the way trailing stops only move away from the price, so it is enough to move them at the end.
+    """
     while left > 0:
         slot = next_touched(orders, run["price"], target)
         if slot < 0:
@@ -179,7 +183,22 @@ def travel(
         act(on_fill, run, orders, setup, params, notes, trades, slot)
         left = settle(on_fill, run, orders, setup, params, notes, trades, run["price"], left - 1)
     run["price"] = target
+    follow(orders, target)
     return left
+
+
+@njit(cache=True)
+def follow(orders: Any, price: float) -> None:
+    """Let trailing stops follow the price."""
+    for slot in range(len(orders)):
+        order = orders[slot]
+        if order["type"] != TRAIL:
+            continue
+        trigger = price * (1.0 + order["side"] * order["distance"])
+        if order["side"] == SELL:
+            order["price"] = max(order["price"], trigger)
+        else:
+            order["price"] = min(order["price"], trigger)
 
 
 @njit(cache=True)
@@ -200,6 +219,7 @@ def walk(
     limit = most_fills(len(orders))
     up = close >= run["price"]
     left = settle(on_fill, run, orders, setup, params, notes, trades, since, limit)
+    follow(orders, run["price"])
     left = travel(on_fill, run, orders, setup, params, notes, trades, low if up else high, left)
     left = travel(on_fill, run, orders, setup, params, notes, trades, high if up else low, left)
     left = travel(on_fill, run, orders, setup, params, notes, trades, close, left)
@@ -224,5 +244,10 @@ def watch(run: Any, orders: Any) -> None:
             low = max(low, order["price"])
         else:
             high = min(high, order["price"])
+        if order["type"] == TRAIL:
+            # A new best price moves it, so that wakes the run too.
+            best = order["price"] / (1.0 + order["side"] * order["distance"])
+            high = min(high, best) if order["side"] == SELL else high
+            low = low if order["side"] == SELL else max(low, best)
     run["wake_low"] = low
     run["wake_high"] = high

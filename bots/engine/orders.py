@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import njit
 
-from bots.engine.types import ALARM, MARKET, NONE
+from bots.engine.types import ALARM, MARKET, NONE, SELL, STOPPED, TRAIL
 from bots.risk import refusal
 from markets.precision import floor_to_step, round_to_step
 
@@ -70,6 +70,29 @@ def place(
     run["sequence"] += 1
     order["sequence"] = run["sequence"]
     return True
+
+
+@njit(cache=True)
+def place_trailing(
+    run: Any, orders: Any, setup: Any, notes: Any, slot: int, side: int, distance: float, amount: float, tag: int
+) -> bool:
+    """Want a trailing stop: a sell `distance` (a fraction) below the highest price from now on, a buy above the lowest.
+
+    It fills as a market order. True when risk lets it.
+    """
+    orders[slot]["distance"] = distance
+    price = run["price"] * (1.0 + side * distance)
+    return place(run, orders, setup, notes, slot, TRAIL, side, price, amount, tag)
+
+
+@njit(cache=True)
+def end(run: Any, orders: Any, setup: Any, notes: Any, slot: int, sell: bool, code: int, tag: int) -> None:
+    """Withdraw everything and end the run with a note; sell the position through a slot, or keep it."""
+    cancel_all(orders)
+    run["status"] = STOPPED
+    note(run, notes, code, -1, run["position"])
+    if sell and run["position"] > 0.0:
+        place(run, orders, setup, notes, slot, MARKET, SELL, 0.0, run["position"], tag)
 
 
 @njit(cache=True)

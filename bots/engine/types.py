@@ -26,7 +26,8 @@ LIMIT: Final = 1
 MARKET: Final = 2
 STOP: Final = 3  # becomes a market order when its price is touched: a buy from below, a sell from above
 ALARM: Final = 4  # trades nothing, only wakes the kind when its price is touched, sided like a stop
-ORDER_TYPES: Final = ("none", "limit", "market", "stop", "alarm")
+TRAIL: Final = 5  # a stop that follows the best price since it was placed, at a distance
+ORDER_TYPES: Final = ("none", "limit", "market", "stop", "alarm", "trailing")
 
 BUY: Final = 1
 SELL: Final = -1
@@ -69,6 +70,7 @@ ORDER = np.dtype(
         ("price", "f8"),  # limit or trigger; 0 for market orders
         ("amount", "f8"),
         ("filled", "f8"),
+        ("distance", "f8"),  # of a trailing stop from the best price, as a fraction
         ("placed", "f8"),  # price at which it was placed: tells maker from taker
     ],
     align=True,

@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from bots.engine.orders import alarm, cancel_all, note, place
-from bots.engine.types import BUY, KIND_NOTE, LIMIT, MARKET, NONE, SELL, STOPPED, Terms
+from bots.engine.orders import alarm, end, note, place
+from bots.engine.types import BUY, KIND_NOTE, LIMIT, MARKET, NONE, SELL, Terms
 from bots.kinds.contract import Kind, Problems, parameter
 from markets.precision import ceil_to_step, floor_to_step, round_to_step
 from markets.series import Column
@@ -217,17 +217,6 @@ def watch_edges(run: Any, orders: Any, params: Any) -> None:
 
 
 @njit(cache=True)
-def finish(run: Any, orders: Any, setup: Any, params: Any, notes: Any, code: int) -> None:
-    """Withdraw everything and end, the position sold or kept as configured."""
-    cells = int(params[_LINES]) - 1
-    cancel_all(orders)
-    run["status"] = STOPPED
-    note(run, notes, code, -1, run["position"])
-    if params[_SELL_AT_END] != 0.0 and run["position"] > 0.0:
-        place(run, orders, setup, notes, cells, MARKET, SELL, 0.0, run["position"], CLOSE)
-
-
-@njit(cache=True)
 def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
     trigger = params[_TRIGGER]
     if trigger > 0.0 and trigger != price:
@@ -262,9 +251,9 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
         note(run, notes, code, cell, trade["price"])
         watch_edges(run, orders, params)
     elif tag == STOP_LOSS:
-        finish(run, orders, setup, params, notes, STOP_LOSS_HIT)
+        end(run, orders, setup, notes, 0, params[_SELL_AT_END] != 0.0, STOP_LOSS_HIT, CLOSE)
     elif tag == TAKE_PROFIT:
-        finish(run, orders, setup, params, notes, TAKE_PROFIT_HIT)
+        end(run, orders, setup, notes, 0, params[_SELL_AT_END] != 0.0, TAKE_PROFIT_HIT, CLOSE)
 
 
 @njit(cache=True)

@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from bots.engine.orders import alarm, cancel, cancel_all, note, place
-from bots.engine.types import BUY, KIND_NOTE, LIMIT, MARKET, SELL, STOPPED, Terms
+from bots.engine.orders import alarm, cancel, end, note, place
+from bots.engine.types import BUY, KIND_NOTE, LIMIT, MARKET, SELL, Terms
 from bots.kinds.contract import Kind, Problems, parameter
 from markets.precision import ceil_to_step, floor_to_step, round_to_step
 from markets.series import Column
@@ -201,19 +201,9 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
         back = params[_LOWER] * params[_RATIO]
         alarm(run, orders, trade["slot"], BUY if left else SELL, back if left else params[_LOWER], BELOW)
     elif tag == STOP_LOSS:
-        finish(run, orders, setup, params, notes, STOP_LOSS_HIT)
+        end(run, orders, setup, notes, 0, params[_SELL_AT_END] != 0.0, STOP_LOSS_HIT, CLOSE)
     elif tag == TAKE_PROFIT:
-        finish(run, orders, setup, params, notes, TAKE_PROFIT_HIT)
-
-
-@njit(cache=True)
-def finish(run: Any, orders: Any, setup: Any, params: Any, notes: Any, code: int) -> None:
-    """Withdraw everything and end, the position sold or kept as configured."""
-    cancel_all(orders)
-    run["status"] = STOPPED
-    note(run, notes, code, -1, run["position"])
-    if params[_SELL_AT_END] != 0.0 and run["position"] > 0.0:
-        place(run, orders, setup, notes, 0, MARKET, SELL, 0.0, run["position"], CLOSE)
+        end(run, orders, setup, notes, 0, params[_SELL_AT_END] != 0.0, TAKE_PROFIT_HIT, CLOSE)
 
 
 KIND = Kind(

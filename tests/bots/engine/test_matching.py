@@ -8,9 +8,9 @@ import pytest
 from numba import njit
 
 from bots.engine.matching import most_fills
-from bots.engine.orders import place
+from bots.engine.orders import place, place_trailing
 from bots.engine.simulate import Engine, step
-from bots.engine.types import FAILED, MARKET, TOO_MANY_FILLS, Terms
+from bots.engine.types import BUY, FAILED, MARKET, SELL, TOO_MANY_FILLS, Terms
 from bots.kinds import KINDS
 from tests.bots.conftest import GRID, bars, fills, play
 
@@ -102,3 +102,34 @@ def test_a_kind_that_runs_in_circles_is_stopped_with_a_reason():
     assert steps.notes["code"][-1] == TOO_MANY_FILLS
     assert not engine.orders["type"].any()
     assert len(steps.trades) == most_fills(len(engine.orders))
+
+
+@njit
+def trail_from_the_start(run, orders, setup, params, notes, trade):
+    """Once bought: a sell 10 % below the best price."""
+    if trade["side"] == BUY:
+        place_trailing(run, orders, setup, notes, 0, SELL, 0.1, trade["amount"], 1)
+
+
+@njit
+def buy_ten(run, orders, setup, params, notes, price):
+    place(run, orders, setup, notes, 0, MARKET, BUY, 0.0, 10.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sold_at"),
+    [
+        pytest.param([(100, 105, 95, 100), (100, 101, 95, 96)], None, id="nothing while it is within the distance"),
+        pytest.param([(100, 101, 89, 92)], 90.9, id="up first: the high of the same bar moves it"),
+        pytest.param([(100, 101, 89, 101)], 90.0, id="down first: the high of the same bar comes too late"),
+        pytest.param([(100, 120, 100, 120), (120, 121, 107, 107)], 108.9, id="it remembers the best of earlier bars"),
+        pytest.param([(100, 120, 100, 120), (105, 106, 104, 105)], 105.0, id="a gap through it sells at the open"),
+        pytest.param([(100, 100, 92, 92), (92, 92, 90, 90)], 90.0, id="it never moves against the position"),
+    ],
+)
+def test_a_trailing_stop_follows_the_best_price(rows, sold_at):
+    kind = replace(KINDS["grid"], on_start=buy_ten, on_fill=trail_from_the_start)
+    engine = Engine.new(kind, kind.read(GRID), Terms(), MONEY)
+    steps = step(engine, bars((100, 100, 100, 100), *rows))
+    sells = [price for side, price, _ in fills(steps) if side == "sell"]
+    assert sells == ([] if sold_at is None else [pytest.approx(sold_at)])
