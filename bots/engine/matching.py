@@ -25,7 +25,6 @@ from bots.engine.types import (
     REFUSED_POSITION,
     SELL,
     TOO_MANY_FILLS,
-    TRAIL,
 )
 from bots.risk import NOISE
 from markets.precision import ceil_to_step, round_to_step
@@ -189,10 +188,10 @@ def travel(
 
 @njit(cache=True)
 def follow(orders: Any, price: float) -> None:
-    """Let trailing stops follow the price."""
+    """Let trailing stops and alarms follow the price."""
     for slot in range(len(orders)):
         order = orders[slot]
-        if order["type"] != TRAIL:
+        if order["type"] == NONE or order["distance"] == 0.0:
             continue
         trigger = price * (1.0 + order["side"] * order["distance"])
         if order["side"] == SELL:
@@ -244,7 +243,7 @@ def watch(run: Any, orders: Any) -> None:
             low = max(low, order["price"])
         else:
             high = min(high, order["price"])
-        if order["type"] == TRAIL:
+        if order["distance"] > 0.0:
             # A new best price moves it, so that wakes the run too.
             best = order["price"] / (1.0 + order["side"] * order["distance"])
             high = min(high, best) if order["side"] == SELL else high

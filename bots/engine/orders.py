@@ -49,6 +49,7 @@ def place(
     price: float,
     amount: float,
     tag: int,
+    distance: float = 0.0,
 ) -> bool:
     """Want an order in a slot, in the place of what was there; True when risk lets it.
 
@@ -58,6 +59,7 @@ def place(
     order["type"] = order_type
     order["side"] = side
     order["tag"] = tag
+    order["distance"] = distance
     order["price"] = 0.0 if order_type == MARKET else round_to_step(price, setup["tick"])
     order["amount"] = floor_to_step(amount, setup["lot"])
     order["filled"] = 0.0
@@ -80,9 +82,8 @@ def place_trailing(
 
     It fills as a market order. True when risk lets it.
     """
-    orders[slot]["distance"] = distance
     price = run["price"] * (1.0 + side * distance)
-    return place(run, orders, setup, notes, slot, TRAIL, side, price, amount, tag)
+    return place(run, orders, setup, notes, slot, TRAIL, side, price, amount, tag, distance)
 
 
 @njit(cache=True)
@@ -103,7 +104,15 @@ def alarm(run: Any, orders: Any, slot: int, side: int, price: float, tag: int) -
     order["side"] = side
     order["tag"] = tag
     order["price"] = price
+    order["distance"] = 0.0
     order["amount"] = 0.0
     order["filled"] = 0.0
     order["placed"] = run["price"]
     order["sequence"] = 0
+
+
+@njit(cache=True)
+def trailing_alarm(run: Any, orders: Any, slot: int, side: int, distance: float, tag: int) -> None:
+    """Wake the kind when the price has turned by `distance` (a fraction): BUY from its low, SELL from its high."""
+    alarm(run, orders, slot, side, run["price"] * (1.0 + side * distance), tag)
+    orders[slot]["distance"] = distance

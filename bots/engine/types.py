@@ -70,7 +70,7 @@ ORDER = np.dtype(
         ("price", "f8"),  # limit or trigger; 0 for market orders
         ("amount", "f8"),
         ("filled", "f8"),
-        ("distance", "f8"),  # of a trailing stop from the best price, as a fraction
+        ("distance", "f8"),  # of a trailing stop or alarm from the best price, a fraction; else 0
         ("placed", "f8"),  # price at which it was placed: tells maker from taker
     ],
     align=True,

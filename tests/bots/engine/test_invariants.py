@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bots.book import Book
 from bots.engine.simulate import Engine, step
-from bots.engine.types import ALARM, BUY, LIMIT, NONE, SELL, Terms
+from bots.engine.types import ALARM, BUY, LIMIT, NONE, SELL, STOP, TRAIL, Terms
 from bots.kinds import KINDS
 from markets.precision import to_decimal
 from markets.series import Candles
@@ -77,7 +77,23 @@ def infinity_grid_params(draw) -> dict:
     return params
 
 
-PARAMS = {"grid": grid_params(), "infinity_grid": infinity_grid_params()}
+@st.composite
+def trailing_params(draw) -> dict:
+    params = {
+        "start_with": draw(st.sampled_from(["buy", "sell"])),
+        "buy_distance": draw(st.sampled_from([0.1, 1.0, 5.0])),
+        "sell_activation": draw(st.sampled_from([0, 2.5, 4.0])),
+        "sell_distance": draw(st.sampled_from([0.2, 1.5])),
+        "cycles": draw(st.integers(0, 3)),
+        "reinvest": draw(st.booleans()),
+    }
+    for name, values in {"buy_activation": [95.0, 99.0], "buy_limit": [99.0, 101.0], "stop_loss": [0.5, 4.0]}.items():
+        if draw(st.booleans()):
+            params[name] = draw(st.sampled_from(values))
+    return params
+
+
+PARAMS = {"grid": grid_params(), "infinity_grid": infinity_grid_params(), "trailing": trailing_params()}
 every_kind = pytest.mark.parametrize("slug", list(KINDS))
 
 
@@ -189,13 +205,16 @@ def test_working_orders_are_affordable_on_their_tick_and_lot_and_not_crossed(slu
     step(engine, data.draw(candles()))
     wanted = engine.orders[(engine.orders["type"] != NONE) & (engine.orders["type"] != ALARM)]
     price, run = engine.run["price"][0], engine.run[0]
-    buys, sells = wanted[wanted["side"] == BUY], wanted[wanted["side"] == SELL]
+    limits = wanted[wanted["type"] == LIMIT]
+    buys, sells = limits[limits["side"] == BUY], limits[limits["side"] == SELL]
+    stops = wanted[(wanted["type"] == STOP) | (wanted["type"] == TRAIL)]
     assert (buys["price"] < price).all()
     assert (sells["price"] > price).all()
+    assert ((stops["price"] - price) * stops["side"] > 0).all()
     assert (buys["price"] * buys["amount"]).sum() <= run["cash"] + 1e-5
     assert sells["amount"].sum() <= run["position"] + 1e-9
     assert len(set(wanted["sequence"])) == len(wanted)
-    for order in wanted:
+    for order in limits:
         assert float(to_decimal(order["price"], Decimal("0.01"))) == order["price"]
         assert float(to_decimal(order["amount"], Decimal("0.001"))) == order["amount"]
 

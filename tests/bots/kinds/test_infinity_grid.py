@@ -26,7 +26,7 @@ def test_it_starts_with_its_constant_value_and_reserves_for_every_level_below():
     engine, steps = run_of((100, 100, 100, 100))
     assert fills(steps) == [("buy", 100.0, pytest.approx(10.0))]
     assert resting(engine) == [(1, 64.0, 3.125), (1, 80.0, 2.5), (-1, 125.0, 2.0), (-1, 156.25, 1.6)]
-    assert engine.run["cash"][0] == 64.0 * 3.125 + 80.0 * 2.5
+    assert engine.run["cash"][0] == pytest.approx(64.0 * 3.125 + 80.0 * 2.5)
 
 
 def test_a_rise_keeps_the_value_constant_and_earns_the_step():
