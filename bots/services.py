@@ -14,7 +14,7 @@ from bots.engine.simulate import Engine, step
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind, ParamsError
 from bots.models import Account, Balance, Bot, Event, Mode, Order, Run
-from bots.outcomes import Outcome
+from bots.outcomes import Outcome, event_row
 from bots.records import terms_of
 from bots.runs import engine_of
 from markets.gateway import GatewayError, connect
@@ -22,6 +22,11 @@ from markets.models import Exchange, Feed, Market
 from markets.precision import refusal
 from markets.series import Candles, open_time
 from orchestrator import notify
+
+ALIVE = (Bot.Status.RUNNING, Bot.Status.PAUSED)
+CONFIGURED = ("owner", "account", "market", "name", "kind", "timeframe", "allocation", "params", "updated_at")
+# The money of a run goes back where it came from, and its orders are on its market.
+FIXED_WHILE_ALIVE = ("owner", "account", "market", "kind", "timeframe")
 
 
 class Refused(ValueError):
@@ -53,6 +58,19 @@ def plain_params(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def configure(bot: Bot) -> None:
+    """Store what a person may set, a new bot whole. What happened since the bot was read is not turned back."""
+    bot.updated_at = timezone.now()
+    if bot.pk is None:
+        bot.save()
+        return
+    with transaction.atomic():
+        now = Bot.objects.select_for_update().get(pk=bot.pk)
+        fixed = FIXED_WHILE_ALIVE if now.status in ALIVE else ()
+        bot.save(update_fields=[name for name in CONFIGURED if name not in fixed])
+        notify.changed([notify.bot_topic(now.owner_id, bot.pk)])
+
+
 def start(bot: Bot, since: int | None = None) -> Run:
     """Start a bot: take its allocation out of the account and let it see the candles that open from now on.
 
@@ -60,7 +78,7 @@ def start(bot: Bot, since: int | None = None) -> Run:
     """
     with transaction.atomic():
         bot = Bot.objects.select_related("market__exchange", "account").select_for_update(of=("self",)).get(pk=bot.pk)
-        if bot.status in (Bot.Status.RUNNING, Bot.Status.PAUSED):
+        if bot.status in ALIVE:
             raise Refused(f"{bot.name} is {bot.status} already.")
         _require_tradable(bot)
         try:
@@ -187,9 +205,10 @@ def stop(bot: Bot, close_position: bool) -> None:
             position = ", its position is sold"
         elif run.position:
             position = ", its position is kept in the account"
+        sentence = f"Stopped: its orders are withdrawn{position}."
+        outcome.events.append(event_row(run, (Event.Level.INFO, "stopped", sentence, {}), timezone.now()))
         outcome.ended = Bot.Status.STOPPED
         writes.write([outcome])
-        _say(run.bot, run, "stopped", f"Stopped: its orders are withdrawn{position}.", Bot.Status.STOPPED)
 
 
 def _sold(run: Run) -> Outcome:
