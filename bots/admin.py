@@ -112,9 +112,7 @@ class BotAdmin(BotModelAdmin):
     def start(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
         self._each(request, bots, services.start, "started")
 
-    @admin.action(
-        permissions=["change"], description="Pause the selected bots and withdraw their orders"
-    )
+    @admin.action(permissions=["change"], description="Pause the selected bots and withdraw their orders")
     def pause(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
         self._each(request, bots, services.pause, "paused")
 
