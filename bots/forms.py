@@ -30,8 +30,13 @@ class ExactField(forms.DecimalField):
 def form_field(parameter: Parameter) -> forms.Field:
     """The form field of one kind parameter. Bounds are checked by the kind, so that every way in says the same."""
     label = f"{parameter.label} ({parameter.unit})" if parameter.unit else parameter.label
-    common: dict[str, Any] = {"label": label, "help_text": parameter.help, "required": False}
-    common["initial"] = _typed(parameter.default)
+    common: dict[str, Any] = {
+        "label": label,
+        "help_text": parameter.help,
+        "required": parameter.required and parameter.type != "flag",  # an unchecked box is an answer
+        "error_messages": {"required": f"{parameter.name} is needed."},
+        "initial": _typed(parameter.default),
+    }
     if parameter.type == "flag":
         return forms.BooleanField(**common)
     if parameter.type == "choice":
@@ -91,8 +96,7 @@ class BotForm(BotModelForm):
             self._clean_owner()
         if data.get("market") and data.get("account") and data["market"].exchange_id != data["account"].exchange_id:
             self.add_error("market", f"market must be on the account's exchange, {data['account'].exchange.name}.")
-        if data.get("market") and data.get("allocation", 0) > 0:
-            self._clean_params()
+        self._clean_params()
         return data
 
     def _clean_owner(self) -> None:
@@ -109,13 +113,18 @@ class BotForm(BotModelForm):
             if name.startswith(PREFIX) and value not in (None, "")
         }
         try:
-            services.validate(self.bot_kind.slug, params, data["market"], data["allocation"])
+            if data.get("market") and data.get("allocation", 0) > 0:
+                services.validate(self.bot_kind.slug, params, data["market"], data["allocation"])
+            self.instance.params = services.plain_params(self.bot_kind, params)
         except ParamsError as error:
             for name, sentence in error.problems.items():
-                # What is about no field that is shown is about the whole form.
-                self.add_error(next((n for n in (PREFIX + name, name) if n in self.fields), None), sentence)
-        else:
-            self.instance.params = services.plain_params(self.bot_kind, params)
+                self._blame(name, sentence)
+
+    def _blame(self, name: str, sentence: str) -> None:
+        """Show a kind's sentence at its field; what is about no field that is shown is about the whole form."""
+        field = next((shown for shown in (PREFIX + name, name) if shown in self.fields), None)
+        if field is None or field not in self.errors:
+            self.add_error(field, sentence)
 
 
 def form_for(kind_slug: str) -> type[BotForm]:

@@ -159,6 +159,14 @@ def _alive(bot: Bot) -> Run:
     return run
 
 
+def _engine(run: Run) -> Engine:
+    """The engine as the run left it. Raises Refused."""
+    try:
+        return engine_of(run)
+    except ValueError as error:
+        raise Refused(f"{run.bot.name} cannot go on: {error} Stop it and keep its position.") from error
+
+
 def pause(bot: Bot) -> None:
     """Withdraw the working orders, keep the position, see no more candles. Raises Refused."""
     with transaction.atomic():
@@ -179,7 +187,7 @@ def resume(bot: Bot) -> None:
         run = _alive(bot)
         if run.status != Run.Status.PAUSED:
             raise Refused(f"{bot.name} is not paused.")
-        engine = engine_of(run)
+        engine = _engine(run)
         price = run.market.last or run.last_price
         if price is not None:
             engine.renew(price)
@@ -219,7 +227,7 @@ def _sold(run: Run) -> Outcome:
     small = refusal(float(run.position), price, float(market.lot), float(market.min_amount), float(market.min_cost))
     if small:
         raise Refused(f"the position cannot be sold: {small} Stop the bot and keep its position.")
-    engine = engine_of(run)
+    engine = _engine(run)
     engine.want_flat()
     now = Candles.from_rows([(int(timezone.now().timestamp() * 1000), price, price, price, price, 0.0)])
     return Outcome.of(run, engine, step(engine, now), now)

@@ -193,3 +193,15 @@ def test_a_problem_of_no_field_is_told_above_the_form(filled, monkeypatch):
 
     monkeypatch.setattr(forms.services, "validate", refuse)
     assert errors(filled) == {"__all__": ["the whole of it does not fit.", "nor does this."]}
+
+
+def test_bad_parameters_are_told_together_with_what_is_missing(filled):
+    found = errors(filled | {"market": "", "allocation": "", "param_lower": "x", "param_upper": ""})
+    assert set(found) == {"market", "allocation", "param_lower", "param_upper"}
+    assert found["param_upper"] == ["upper is needed."]
+
+
+def test_required_parameters_are_marked_and_no_flag_is(db):
+    fields = form_for("grid")().fields
+    names = {name for name, field in fields.items() if name.startswith(PREFIX) and field.required}
+    assert names == {"param_lower", "param_upper"}

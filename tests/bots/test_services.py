@@ -288,6 +288,31 @@ def test_without_any_price_a_position_is_not_sold(bot, trading):
     )
 
 
+def test_a_run_that_can_no_longer_be_read_can_still_be_stopped(bot, account, trading):
+    services.pause(bot)
+    Run.objects.update(kind="gone")
+    sentence = (
+        "Grid cannot go on: kind 'gone' is not installed; the installed kinds are grid. Stop it and keep its position."
+    )
+    assert refused(services.resume, bot) == sentence
+    assert refused(services.stop, bot, close_position=True) == sentence
+    services.stop(bot, close_position=False)
+    assert free(account, "SOL") == trading.position
+
+
+def test_configuring_stores_what_a_person_sets_and_nothing_that_happened_since(bot, account, exchange):
+    read_before = Bot.objects.get(pk=bot.pk)
+    services.start(bot)
+    other = services.open_paper_account(bot.owner, "Other", exchange, {})
+    read_before.name, read_before.account, read_before.timeframe = "Renamed", other, 300
+    read_before.params = GRID | {"lines": 7}
+    services.configure(read_before)
+    now = Bot.objects.get(pk=bot.pk)
+    assert (now.name, now.params["lines"]) == ("Renamed", 7)
+    assert (now.status, now.account, now.timeframe) == ("running", account, 60)
+    assert now.reason == "Started with 1000 USDT."
+
+
 def test_a_stopped_bot_starts_anew_with_a_run_of_its_own(bot, trading):
     services.stop(bot, close_position=False)
     again = services.start(bot)
