@@ -229,5 +229,8 @@ def _sold(run: Run) -> Outcome:
         raise Refused(f"the position cannot be sold: {small} Stop the bot and keep its position.")
     engine = _engine(run)
     engine.want_flat()
-    now = Candles.from_rows([(int(timezone.now().timestamp() * 1000), price, price, price, price, 0.0)])
-    return Outcome.of(run, engine, step(engine, now), now)
+    now = int(timezone.now().timestamp() * 1000)
+    # The price of now is no candle: those that a paused or late run has not seen are not missing before it.
+    run.bar_time = now - run.timeframe * 1000
+    candle = Candles.from_rows([(now, price, price, price, price, 0.0)])
+    return Outcome.of(run, engine, step(engine, candle), candle)
