@@ -190,8 +190,8 @@ def test_a_replay_that_fails_half_way_leaves_no_rows_behind(stored, tmp_path):
     assert refused("paper_replay", trades=folder) == f"trades cannot be written to {folder}: Is a directory."
 
 
-def test_a_replay_that_crashes_leaves_no_rows_behind(stored, monkeypatch):
-    """A fault in the database's own answer, the hardest one: the transaction of a candle is broken."""
+def test_an_interrupted_replay_leaves_no_rows_behind(stored, monkeypatch):
+    """Interrupted with Ctrl-C at its fiftieth candle."""
     before, calls = counts(), iter(range(1000))
     advance = runs.advance
 
@@ -226,7 +226,7 @@ def test_the_worker_never_picks_up_a_replay(stored):
     assert left.trades_count == 0
 
 
-def test_two_replays_and_a_worker_do_not_disturb_each_other(stored, bot, close):
+def test_a_replay_does_not_disturb_a_bot_on_the_same_market(stored, bot, close):
     """A replay of a market that a bot trades touches neither the bot nor its account."""
     services.start(bot, START)
     close(waves()[:80])
