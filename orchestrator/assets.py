@@ -41,7 +41,8 @@ class NodeModulesFinder(BaseFinder):
         found = str(source) if source and source.is_file() else None
         if find_all:
             return [found] if found else []
-        return found
+        # Not None: Django would count that as a match.
+        return found or []
 
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterable[Any]:
         for target, source in ASSETS.items():
