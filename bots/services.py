@@ -15,7 +15,7 @@ from bots.kinds import KINDS
 from bots.kinds.contract import Kind, ParamsError
 from bots.models import Account, Balance, Bot, Event, Mode, Order, Run
 from bots.outcomes import Outcome, event_row
-from bots.records import terms_of
+from bots.records import moment, terms_of
 from bots.runs import engine_of
 from markets.gateway import GatewayError, connect
 from markets.models import Exchange, Feed, Market
@@ -132,6 +132,7 @@ def new_run(bot: Bot, since: int) -> Run:
         bot=bot, market=bot.market, number=last.number + 1 if last else 1, mode=bot.account.mode, kind=bot.kind,
         timeframe=bot.timeframe, params=bot.params, terms=asdict(terms), allocation=bot.allocation,
         cash=bot.allocation, equity=bot.allocation, state=state, orders=orders,
+        started_at=min(moment(since), timezone.now()),
         # The candle before the first one. One that is open at `since` already is not its own.
         bar_time=open_time(since - 1, bot.timeframe) if since % step_ms else since - step_ms,
     )  # fmt: skip

@@ -208,8 +208,10 @@ WITH run AS (
 ), span AS (
   SELECT greatest(min(started_at), %(now)s - make_interval(days => %(days)s)) AS start FROM run
 ), point AS (
-  SELECT start + (%(now)s - start) * n / %(points)s AS time FROM span, generate_series(0, %(points)s) AS n
-  WHERE start < %(now)s
+  -- Two points are a second apart at least, as the charts ask for.
+  SELECT start + greatest((%(now)s - start) / %(points)s, interval '1 second') * n AS time
+  FROM span, generate_series(0, %(points)s) AS n
+  WHERE start < %(now)s AND start + interval '1 second' * n <= %(now)s
 )
 SELECT extract(epoch FROM point.time)::int8,
        coalesce(sum(last.equity) FILTER (WHERE run.stopped_at IS NULL OR run.stopped_at > point.time), 0),

@@ -57,6 +57,7 @@ def _new_run(asked: Asked) -> Run:
 def _forget(bot: Bot) -> None:
     """Leave nothing behind: the trades of a replay are play, the only ones that are ever deleted."""
     Trade.objects.filter(bot=bot, mode=Mode.REPLAY).delete()
+    bot.runs.all().delete()
     bot.delete()
     bot.account.delete()
     bot.owner.delete()
