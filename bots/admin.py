@@ -4,14 +4,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib.auth import get_user_model
+from django.db.models import DecimalField, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from bots import services
-from bots.forms import BotForm, form_for, param_fields
+from bots.forms import BotForm, ExactField, form_for, param_fields
 from bots.kinds import KINDS
 from bots.models import Account, Balance, Bot, Event, Order, Run, Trade
 
@@ -25,9 +26,21 @@ else:
     BalanceTabularInline = admin.TabularInline
 
 
+def exact(name: str) -> Any:
+    """A column or field of an exact number, without the zeros that its column has behind the point."""
+
+    @admin.display(description=name.replace("_", " "), ordering=name, empty_value="–")
+    def shown(row: Any) -> str | None:
+        value = getattr(row, name)
+        return None if value is None else f"{value.normalize():f}"
+
+    return shown
+
+
 class BalanceInline(BalanceTabularInline):
     model = Balance
     extra = 0
+    formfield_overrides = {DecimalField: {"form_class": ExactField}}
 
 
 class AccountAdmin(AccountModelAdmin):
@@ -40,11 +53,20 @@ class AccountAdmin(AccountModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return _own(super().get_queryset(request), request)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> tuple[str, ...]:
+        # Its bots and their history are of this owner, mode and exchange.
+        return ("owner", "mode", "exchange") if obj else ()
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "owner" and not getattr(request.user, "is_superuser", False):
+            kwargs["queryset"] = get_user_model().objects.filter(username=request.user.get_username())
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
 
 class BotAdmin(BotModelAdmin):
     """Bots are configured here. Parameters take effect at the next start: a run keeps those it began with."""
 
-    list_display = ("name", "kind", "market", "account", "status", "allocation", "reason")
+    list_display = ("name", "kind", "market", "account", "status", exact("allocation"), "reason")
     list_filter = ("status", "kind", "timeframe", "market__exchange", "account__mode")
     list_select_related = ("market__exchange", "account", "owner")
     search_fields = ("name", "market__symbol")
@@ -66,6 +88,9 @@ class BotAdmin(BotModelAdmin):
             kwargs["queryset"] = _own(Account.objects.select_related("exchange", "owner"), request)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
+    def save_model(self, request: HttpRequest, obj: Bot, form: Any, change: bool) -> None:
+        services.configure(obj)
+
     def get_fieldsets(self, request: HttpRequest, obj: Bot | None = None) -> Any:
         kind = KINDS.get(_kind(request, obj)) or next(iter(KINDS.values()))
         return [
@@ -83,23 +108,23 @@ class BotAdmin(BotModelAdmin):
 
     kinds.short_description = "Kind"  # type: ignore[attr-defined]
 
-    @admin.action(description="Start the selected bots")
+    @admin.action(permissions=["change"], description="Start the selected bots")
     def start(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
         self._each(request, bots, services.start, "started")
 
-    @admin.action(description="Pause the selected bots: withdraw their orders, keep their positions")
+    @admin.action(permissions=["change"], description="Pause the selected bots and withdraw their orders")
     def pause(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
         self._each(request, bots, services.pause, "paused")
 
-    @admin.action(description="Resume the selected bots")
+    @admin.action(permissions=["change"], description="Resume the selected bots")
     def resume(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
         self._each(request, bots, services.resume, "resumed")
 
-    @admin.action(description="Stop the selected bots and keep their positions in the account")
+    @admin.action(permissions=["change"], description="Stop the selected bots and keep their positions in the account")
     def stop_and_keep(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
         self._each(request, bots, lambda bot: services.stop(bot, close_position=False), "stopped")
 
-    @admin.action(description="Stop the selected bots and sell their positions")
+    @admin.action(permissions=["change"], description="Stop the selected bots and sell their positions")
     def stop_and_sell(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
         self._each(request, bots, lambda bot: services.stop(bot, close_position=True), "stopped")
 
@@ -129,6 +154,10 @@ class RecordAdmin(RecordModelAdmin):
         rows = super().get_queryset(request)
         return rows if getattr(request.user, "is_superuser", False) else rows.filter(bot__owner=request.user)
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        fields = [field for field in self.model._meta.fields if field.name not in (self.exclude or ())]
+        return [exact(field.name) if isinstance(field, DecimalField) else field.name for field in fields]
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -147,13 +176,33 @@ class RunAdmin(RecordAdmin):
 
 
 class OrderAdmin(RecordAdmin):
-    list_display = ("client_id", "bot", "market", "side", "type", "price", "amount", "status", "created_at")
+    list_display = (
+        "client_id",
+        "bot",
+        "market",
+        "side",
+        "type",
+        exact("price"),
+        exact("amount"),
+        "status",
+        "created_at",
+    )
     list_filter = ("status", "side")
     list_select_related = ("bot", "market__exchange")
 
 
 class TradeAdmin(RecordAdmin):
-    list_display = ("time", "bot", "market", "side", "price", "amount", "fee", "realized", "tag")
+    list_display = (
+        "time",
+        "bot",
+        "market",
+        "side",
+        exact("price"),
+        exact("amount"),
+        exact("fee"),
+        exact("realized"),
+        "tag",
+    )
     list_filter = ("side", "mode")
     list_select_related = ("bot", "market__exchange")
 

@@ -8,12 +8,14 @@ from django.utils import timezone
 from bots.outcomes import EQUITY_EVERY
 from bots.records import moment
 
-# A run's book at the ticker's price. A mark that a candle has already set stays.
+# A run's book at the ticker's price. A mark that a candle has already set stays. A run that lags behind its candles
+# has yet to trade what lies between, so what it holds now says nothing about the mark.
 _SNAPSHOT = """
 INSERT INTO bots_equitysnapshot (bot_id, run_id, time, equity, cash, position, price)
 SELECT run.bot_id, run.id, %(mark)s, run.cash + run.position * market.last::numeric, run.cash, run.position, market.last
 FROM bots_run AS run JOIN markets_market AS market ON market.id = run.market_id
 WHERE run.status <> 'stopped' AND run.mode <> 'replay' AND market.last IS NOT NULL AND market.last_at > %(fresh)s
+    AND (run.status = 'paused' OR run.bar_time > %(now)s - 2000 * run.timeframe::bigint - %(every)s)
 ON CONFLICT (run_id, time) DO NOTHING
 """
 
@@ -26,5 +28,7 @@ def snapshot() -> int:
     now = int(timezone.now().timestamp() * 1000)
     mark = now - now % EQUITY_EVERY
     with connection.cursor() as cursor:
-        cursor.execute(_SNAPSHOT, {"mark": moment(mark), "fresh": moment(now - EQUITY_EVERY)})
+        cursor.execute(
+            _SNAPSHOT, {"mark": moment(mark), "fresh": moment(now - EQUITY_EVERY), "now": now, "every": EQUITY_EVERY}
+        )
         return int(cursor.rowcount)

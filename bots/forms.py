@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -19,17 +20,37 @@ else:
     BotModelForm = forms.ModelForm
 
 
+class ExactField(forms.DecimalField):
+    """An exact number without the zeros that its column has behind the point."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return Decimal(f"{value.normalize():f}") if isinstance(value, Decimal) and value.is_finite() else value
+
+
 def form_field(parameter: Parameter) -> forms.Field:
     """The form field of one kind parameter. Bounds are checked by the kind, so that every way in says the same."""
     label = f"{parameter.label} ({parameter.unit})" if parameter.unit else parameter.label
-    common: dict[str, Any] = {"label": label, "help_text": parameter.help, "required": False}
+    common: dict[str, Any] = {
+        "label": label,
+        "help_text": parameter.help,
+        "required": parameter.required and parameter.type != "flag",  # an unchecked box is an answer
+        "error_messages": {"required": f"{parameter.name} is needed."},
+        "initial": _typed(parameter.default),
+    }
     if parameter.type == "flag":
-        return forms.BooleanField(**common, initial=parameter.default)
+        return forms.BooleanField(**common)
     if parameter.type == "choice":
-        return forms.ChoiceField(**common, choices=parameter.choices, initial=parameter.default)
+        return forms.ChoiceField(**common, choices=parameter.choices)
     step = 1 if parameter.type == "whole" else "any"
     widget = forms.NumberInput(attrs={"step": step, "inputmode": "decimal"})
-    return forms.CharField(**common, initial=parameter.default, widget=widget)
+    return forms.CharField(**common, widget=widget)
+
+
+def _typed(value: Any) -> Any:
+    """A stored value as a person types it, so that a form sent back as it was shown has not changed."""
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    return str(value) if type(value) is int else value
 
 
 def param_fields(kind: Kind) -> dict[str, forms.Field]:
@@ -45,12 +66,27 @@ class BotForm(BotModelForm):
     class Meta:
         model = Bot
         fields = ("name", "account", "market", "timeframe", "allocation")
+        field_classes = {"allocation": ExactField}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, value in (self.instance.params or {}).items():
             if PREFIX + name in self.fields:
-                self.initial[PREFIX + name] = value
+                self.initial[PREFIX + name] = _typed(value)
+        if self.instance.status in services.ALIVE:
+            self._fix_what_a_run_holds()
+
+    def _fix_what_a_run_holds(self) -> None:
+        for name in services.FIXED_WHILE_ALIVE:
+            if name in self.fields:
+                self.fields[name].disabled = True
+                self.fields[name].help_text = "Fixed until the bot is stopped."
+
+    def save(self, commit: bool = True) -> Bot:
+        bot = super().save(commit=False)
+        if commit:
+            services.configure(bot)
+        return bot
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -60,8 +96,7 @@ class BotForm(BotModelForm):
             self._clean_owner()
         if data.get("market") and data.get("account") and data["market"].exchange_id != data["account"].exchange_id:
             self.add_error("market", f"market must be on the account's exchange, {data['account'].exchange.name}.")
-        if data.get("market") and data.get("allocation"):
-            self._clean_params()
+        self._clean_params()
         return data
 
     def _clean_owner(self) -> None:
@@ -78,12 +113,18 @@ class BotForm(BotModelForm):
             if name.startswith(PREFIX) and value not in (None, "")
         }
         try:
-            services.validate(self.bot_kind.slug, params, data["market"], data["allocation"])
+            if data.get("market") and data.get("allocation", 0) > 0:
+                services.validate(self.bot_kind.slug, params, data["market"], data["allocation"])
+            self.instance.params = services.plain_params(self.bot_kind, params)
         except ParamsError as error:
             for name, sentence in error.problems.items():
-                self.add_error(name if name in self.fields else PREFIX + name, sentence)
-        else:
-            self.instance.params = services.plain_params(self.bot_kind, params)
+                self._blame(name, sentence)
+
+    def _blame(self, name: str, sentence: str) -> None:
+        """Show a kind's sentence at its field; what is about no field that is shown is about the whole form."""
+        field = next((shown for shown in (PREFIX + name, name) if shown in self.fields), None)
+        if field is None or field not in self.errors:
+            self.add_error(field, sentence)
 
 
 def form_for(kind_slug: str) -> type[BotForm]:

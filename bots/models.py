@@ -116,7 +116,7 @@ class Run(models.Model):
         PAUSED = "paused"
         STOPPED = "stopped"
 
-    bot = models.ForeignKey(Bot, on_delete=models.CASCADE, related_name="runs")
+    bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="runs")
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+")
     number = models.PositiveIntegerField(help_text="1 for the bot's first run.")
     mode = models.CharField(max_length=10, choices=Mode)
@@ -154,7 +154,7 @@ class Run(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.bot_id} run {self.number}"
+        return f"run {self.number} of bot {self.bot_id}"
 
 
 class Order(models.Model):
@@ -196,10 +196,10 @@ class Order(models.Model):
 class Trade(models.Model):
     """One execution. Never changed, never deleted: everything else derives from these rows."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="trades", db_index=False)
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="trades", db_index=False)
     number = models.PositiveIntegerField(help_text="1 for the run's first trade.")
-    bot = models.ForeignKey(Bot, on_delete=models.CASCADE, related_name="trades", db_index=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    bot = models.ForeignKey(Bot, on_delete=models.PROTECT, related_name="trades", db_index=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_index=False)
     mode = models.CharField(max_length=10, choices=Mode)
     client_id = models.CharField(max_length=40, help_text="The order's.")

@@ -15,6 +15,7 @@ from markets.series import Column, Times
 
 DAY = 86_400_000
 DAYS_A_YEAR = 365.0  # markets that never close
+LARGEST_GROWTH = 700.0  # e^700 is about the largest float
 
 
 class Metrics(TypedDict):
@@ -48,24 +49,33 @@ def daily_returns(time: Times, equity: Column, start: float) -> Column:
     return np.asarray(closes[1:] / closes[:-1] - 1.0)
 
 
+def annual_return(total: float, span: int) -> float | None:
+    """A total return over `span` ms at the pace of a year; None under a day, after a total loss and beyond floats."""
+    if span < DAY or total <= -1.0:
+        return None
+    growth = math.log1p(total) * DAYS_A_YEAR * DAY / span
+    return math.expm1(growth) if growth < LARGEST_GROWTH else None
+
+
 def metrics(
     time: Times, close: Column, equity: Column, start: float, position: Column, realized: Column, fees: Column,
-    cost: Column,
+    cost: Column, order: Times,
 ) -> Metrics:  # fmt: skip
     """Figures of one run.
 
-    time, close, equity, position: per bar; realized, fees, cost (price times amount): per trade, in quote.
+    time, close, equity, position: per bar; realized, fees, cost (price times amount): per trade, in quote; order:
+    number of the order that a trade executed, so that an order filled in parts counts once.
     Sharpe: mean over standard deviation of the daily returns, times the root of 365 (Sharpe 1994, risk-free rate 0).
     Sortino: the same over the downside deviation against 0 (Sortino and Price 1994). Calmar: annual return over the
-    deepest drawdown (Young 1991). Profit factor: locked-in gains over locked-in losses.
+    deepest drawdown (Young 1991). Win rate: orders that locked in a gain, of
+    those that locked in anything. Profit factor: locked-in gains over locked-in losses.
     """
     total = float(equity[-1] / start - 1.0)
-    years = (int(time[-1]) - int(time[0])) / DAY / DAYS_A_YEAR
-    annual = (1.0 + total) ** (1.0 / years) - 1.0 if years >= 1 / DAYS_A_YEAR and total > -1.0 else None
     deepest = float(drawdowns(equity, start).min())
     days = daily_returns(time, equity, start)
-    gains, losses = realized[realized > 0].sum(), -realized[realized < 0].sum()
-    closing = np.count_nonzero(realized)
+    locked = np.bincount(order, realized)
+    gains, losses = locked[locked > 0].sum(), -locked[locked < 0].sum()
+    annual = annual_return(total, int(time[-1]) - int(time[0]))
     deviation = float(days.std(ddof=1)) if len(days) > 1 else 0.0
     downside = math.sqrt(float(np.mean(np.minimum(days, 0.0) ** 2)))
     return Metrics(
@@ -79,7 +89,7 @@ def metrics(
         buy_and_hold=float(close[-1] / close[0] - 1.0),
         exposure=float(np.count_nonzero(position) / len(position)),
         trades=len(fees),
-        win_rate=_over(float(np.count_nonzero(realized > 0)), float(closing)),
+        win_rate=_over(float(np.count_nonzero(locked > 0)), float(np.count_nonzero(locked))),
         profit_factor=_over(float(gains), float(losses)),
         fees=float(fees.sum()),
         turnover=float(cost.sum() / start),

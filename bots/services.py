@@ -14,14 +14,19 @@ from bots.engine.simulate import Engine, step
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind, ParamsError
 from bots.models import Account, Balance, Bot, Event, Mode, Order, Run
-from bots.outcomes import Outcome
-from bots.records import terms_of
+from bots.outcomes import Outcome, event_row
+from bots.records import moment, terms_of
 from bots.runs import engine_of
 from markets.gateway import GatewayError, connect
 from markets.models import Exchange, Feed, Market
 from markets.precision import refusal
 from markets.series import Candles, open_time
 from orchestrator import notify
+
+ALIVE = (Bot.Status.RUNNING, Bot.Status.PAUSED)
+CONFIGURED = ("owner", "account", "market", "name", "kind", "timeframe", "allocation", "params", "updated_at")
+# The money of a run goes back where it came from, and its orders are on its market.
+FIXED_WHILE_ALIVE = ("owner", "account", "market", "kind", "timeframe")
 
 
 class Refused(ValueError):
@@ -53,6 +58,19 @@ def plain_params(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def configure(bot: Bot) -> None:
+    """Store what a person may set, a new bot whole. What happened since the bot was read is not turned back."""
+    bot.updated_at = timezone.now()
+    if bot.pk is None:
+        bot.save()
+        return
+    with transaction.atomic():
+        now = Bot.objects.select_for_update().get(pk=bot.pk)
+        fixed = FIXED_WHILE_ALIVE if now.status in ALIVE else ()
+        bot.save(update_fields=[name for name in CONFIGURED if name not in fixed])
+        notify.changed([notify.bot_topic(now.owner_id, bot.pk)])
+
+
 def start(bot: Bot, since: int | None = None) -> Run:
     """Start a bot: take its allocation out of the account and let it see the candles that open from now on.
 
@@ -60,7 +78,7 @@ def start(bot: Bot, since: int | None = None) -> Run:
     """
     with transaction.atomic():
         bot = Bot.objects.select_related("market__exchange", "account").select_for_update(of=("self",)).get(pk=bot.pk)
-        if bot.status in (Bot.Status.RUNNING, Bot.Status.PAUSED):
+        if bot.status in ALIVE:
             raise Refused(f"{bot.name} is {bot.status} already.")
         _require_tradable(bot)
         try:
@@ -114,6 +132,7 @@ def new_run(bot: Bot, since: int) -> Run:
         bot=bot, market=bot.market, number=last.number + 1 if last else 1, mode=bot.account.mode, kind=bot.kind,
         timeframe=bot.timeframe, params=bot.params, terms=asdict(terms), allocation=bot.allocation,
         cash=bot.allocation, equity=bot.allocation, state=state, orders=orders,
+        started_at=min(moment(since), timezone.now()),
         # The candle before the first one. One that is open at `since` already is not its own.
         bar_time=open_time(since - 1, bot.timeframe) if since % step_ms else since - step_ms,
     )  # fmt: skip
@@ -141,6 +160,14 @@ def _alive(bot: Bot) -> Run:
     return run
 
 
+def _engine(run: Run) -> Engine:
+    """The engine as the run left it. Raises Refused."""
+    try:
+        return engine_of(run)
+    except ValueError as error:
+        raise Refused(f"{run.bot.name} cannot go on: {error} Stop it and keep its position.") from error
+
+
 def pause(bot: Bot) -> None:
     """Withdraw the working orders, keep the position, see no more candles. Raises Refused."""
     with transaction.atomic():
@@ -161,7 +188,7 @@ def resume(bot: Bot) -> None:
         run = _alive(bot)
         if run.status != Run.Status.PAUSED:
             raise Refused(f"{bot.name} is not paused.")
-        engine = engine_of(run)
+        engine = _engine(run)
         price = run.market.last or run.last_price
         if price is not None:
             engine.renew(price)
@@ -187,9 +214,10 @@ def stop(bot: Bot, close_position: bool) -> None:
             position = ", its position is sold"
         elif run.position:
             position = ", its position is kept in the account"
+        sentence = f"Stopped: its orders are withdrawn{position}."
+        outcome.events.append(event_row(run, (Event.Level.INFO, "stopped", sentence, {}), timezone.now()))
         outcome.ended = Bot.Status.STOPPED
         writes.write([outcome])
-        _say(run.bot, run, "stopped", f"Stopped: its orders are withdrawn{position}.", Bot.Status.STOPPED)
 
 
 def _sold(run: Run) -> Outcome:
@@ -200,7 +228,10 @@ def _sold(run: Run) -> Outcome:
     small = refusal(float(run.position), price, float(market.lot), float(market.min_amount), float(market.min_cost))
     if small:
         raise Refused(f"the position cannot be sold: {small} Stop the bot and keep its position.")
-    engine = engine_of(run)
+    engine = _engine(run)
     engine.want_flat()
-    now = Candles.from_rows([(int(timezone.now().timestamp() * 1000), price, price, price, price, 0.0)])
-    return Outcome.of(run, engine, step(engine, now), now)
+    now = int(timezone.now().timestamp() * 1000)
+    # The price of now is no candle: those that a paused or late run has not seen are not missing before it.
+    run.bar_time = now - run.timeframe * 1000
+    candle = Candles.from_rows([(now, price, price, price, price, 0.0)])
+    return Outcome.of(run, engine, step(engine, candle), candle)

@@ -123,8 +123,11 @@ def _position_rows(outcome: Outcome, current: Position | None) -> list[Position]
 
 
 def _write_ends(ended: Sequence[Outcome]) -> None:
-    """Runs that ended themselves: the bot says so, the money goes back to its account."""
-    for outcome in ended:
+    """Runs that ended themselves: the bot says so, the money goes back to its account.
+
+    Account by account, so that two shards never wait for each other's balances.
+    """
+    for outcome in sorted(ended, key=lambda outcome: outcome.run.bot.account_id):
         end(outcome.run, outcome.ended, outcome.events[-1].message if outcome.events else "")
     rows.update([outcome.run.bot for outcome in ended], "status", "reason", "updated_at")
 

@@ -1,5 +1,23 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.contrib.auth import views as auth
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from dashboard.views import bot, bot_actions, bots, markets, overview
+
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("equity.json", overview.equity_json, name="equity"),
+    path("bots/", bots.bots, name="bots"),
+    path("bots/<int:bot_id>/", bot.bot, name="bot"),
+    path("bots/<int:bot_id>/<slug:name>/", bot_actions.bot_action, name="bot-action"),
+    path("bots/<int:bot_id>/chart.json", bot.bot_chart_json, name="bot-chart"),
+    path("bots/<int:bot_id>/equity.json", bot.bot_equity_json, name="bot-equity"),
+    path("markets/", markets.markets, name="markets"),
+    path("markets/<int:market_id>/", markets.market, name="market"),
+    path("markets/<int:market_id>/chart.json", markets.market_chart_json, name="market-chart"),
+    path("markets/<int:market_id>/candles/", markets.market_candles, name="market-candles"),
+    # Log in and out
+    path("login/", auth.LoginView.as_view(template_name="registration/login.html"), name="login"),
+    path("logout/", auth.LogoutView.as_view(), name="logout"),
+]

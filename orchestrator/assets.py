@@ -18,8 +18,6 @@ NODE_MODULES = PROJECT / "node_modules"
 ASSETS = {
     "vendor/tabler.min.css": "@tabler/core/dist/css/tabler.min.css",
     "vendor/lightweight-charts.js": "lightweight-charts/dist/lightweight-charts.standalone.production.js",
-    "vendor/uplot.js": "uplot/dist/uPlot.iife.min.js",
-    "vendor/uplot.css": "uplot/dist/uPlot.min.css",
 }
 
 
@@ -43,7 +41,8 @@ class NodeModulesFinder(BaseFinder):
         found = str(source) if source and source.is_file() else None
         if find_all:
             return [found] if found else []
-        return found
+        # Not None: Django would count that as a match.
+        return found or []
 
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterable[Any]:
         for target, source in ASSETS.items():
@@ -71,4 +70,11 @@ class HashedStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
             tuple(rule for rule in rules if "sourceMappingURL" not in (rule if isinstance(rule, str) else rule[0])),
         )
         for extension, rules in CompressedManifestStaticFilesStorage.patterns
+    )
+    # Modules import one another by their hashed names. Of our own files alone: Django's pattern takes words in the
+    # comments of other packages for imports.
+    support_js_module_import_aggregation = True
+    _js_module_import_aggregation_patterns = (
+        "js/*.js",
+        CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns[1],
     )

@@ -119,9 +119,13 @@ def end_orphans(pids: Iterable[int], number: int, seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while left and time.monotonic() < deadline:
         time.sleep(0.02)
-        left = [pid for pid in left if _signal(pid, 0)]
+        left = [pid for pid in left if is_running(pid)]
     for pid in left:
         _signal(pid, signal.SIGKILL)
+
+
+def is_running(pid: int) -> bool:
+    return _signal(pid, 0)
 
 
 def _signal(pid: int, number: int) -> bool:

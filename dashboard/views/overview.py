@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from bots.models import Bot, Position, Trade
+from dashboard import figures, formats, parameters, rows
+from dashboard.figures import PERIODS, Book, Owner
+from dashboard.views.fragments import varies, wants_fragment
+
+ATTENTION_DAYS = 7
+MOST_BOTS = 12
+TRADES = 8
+
+
+@require_GET
+@varies
+def overview(request: HttpRequest) -> HttpResponse:
+    """Everything the owner has, on one page: money, positions, trades, bots, and what needs a look."""
+    now = timezone.now()
+    owner: Owner = request.user
+    books = figures.books(owner, now)
+    book = chosen_book(request, books)
+    period = parameters.choice(request.GET, "period", PERIODS, "7d")
+    bots = list(figures.by_urgency(figures.with_figures(Bot.objects.owned_by(owner)))[:MOST_BOTS])
+    positions = Position.objects.filter(owner=owner, status=Position.Status.OPEN)
+    trades = Trade.objects.filter(owner=owner).select_related("bot", "market")
+    context: dict[str, Any] = {
+        "nav": "overview",
+        "books": [(one.key, f"{one.mode.capitalize()} {one.currency}") for one in books],
+        "book": book,
+        "totals": _totals(book) if book else [],
+        "periods": list(PERIODS),
+        "period": period,
+        "bots": [rows.bot_row(bot, [], now) for bot in bots],
+        "positions": [
+            rows.position_row(position, now)
+            for position in positions.select_related("bot__account", "market").order_by("-opened_at")[:10]
+        ],
+        "trades": rows.trade_rows(trades.order_by("-time", "-id")[:TRADES], now),
+        "events": rows.event_rows(figures.needing_attention(owner, now - timedelta(days=ATTENTION_DAYS))[:6], now),
+        "simulated": any(one.mode == "paper" for one in books) or any(bot.account.mode == "paper" for bot in bots),
+        "live_topics": f"user:{owner.pk}",
+    }
+    template = "dashboard/_overview_live.html" if wants_fragment(request) else "dashboard/overview.html"
+    return render(request, template, context)
+
+
+def chosen_book(request: HttpRequest, books: list[Book]) -> Book | None:
+    key = request.GET.get("book", "")
+    return next((book for book in books if book.key == key), books[0] if books else None)
+
+
+def _totals(book: Book) -> list[dict[str, Any]]:
+    """The strip of figures at the top, each with what it is measured against."""
+
+    def total(label: str, value: float, base: float | None, hint: str) -> dict[str, Any]:
+        return {
+            "label": label,
+            "value": formats.money_change(value, book.currency),
+            "note": formats.percent_change(formats.share(value, base)) if base else "",
+            "hint": hint,
+        }
+
+    base = book.allocation or None
+    equity = {
+        "label": f"Equity, {book.currency}",
+        "value": formats.money(book.equity, book.currency),
+        "note": f"of {formats.money(book.allocation, book.currency)} allotted",
+        "hint": "What the running and paused bots are worth now, open positions at the last price.",
+    }
+    return [
+        equity,
+        total("Today", book.day, base, "Since midnight UTC, open positions at the last price; % of money allotted."),
+        total("7 days", book.week, base, "Since 7 days ago; % of money allotted."),
+        total("30 days", book.month, base, "Since 30 days ago; % of money allotted."),
+        total("All time", book.pnl, base, "Equity less allocation, over every run there was; % of money allotted."),
+    ]
+
+
+@require_GET
+def equity_json(request: HttpRequest) -> HttpResponse:
+    """Columns of the owner's equity curve: time in seconds UTC, equity and pnl in the book's currency."""
+    now = timezone.now()
+    book = chosen_book(request, figures.books(request.user, now))
+    if book is None:
+        return JsonResponse({"time": [], "equity": [], "pnl": [], "currency": "", "digits": 2})
+    days = PERIODS[parameters.choice(request.GET, "period", PERIODS, "7d")]
+    time, equity, pnl = figures.curve(request.user, book, days, now)
+    columns = {"time": time, "equity": equity, "pnl": pnl}
+    return JsonResponse({**columns, "currency": book.currency, "digits": formats.money_digits(book.currency)})

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urljoin, urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+# Pages of development tools; they and Django's tracebacks bring inline scripts.
+_TOOLS = ("/silk/", "/__debug__/")
+
+
+def live_url(request: HttpRequest) -> str:
+    """Address of the event stream as this visitor's browser reaches it."""
+    here = request.build_absolute_uri("/")
+    if settings.LIVE_URL:
+        return urljoin(here, settings.LIVE_URL)
+    parts = urlsplit(here)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{settings.LIVE_PORT}/live/"
+
+
+def _policy(request: HttpRequest) -> str:
+    live = urlsplit(live_url(request))
+    # data: is for the small pictures inside the style sheets of the kit and the admin.
+    policy = (
+        "default-src 'self'; img-src 'self' data:; style-src 'self'; object-src 'none'; base-uri 'self'; "
+        f"form-action 'self'; frame-ancestors 'none'; connect-src 'self' {live.scheme}://{live.netloc}"
+    )
+    if settings.DEBUG:
+        policy = policy.replace("style-src 'self';", "style-src 'self' 'unsafe-inline';")
+    return policy
+
+
+def content_security_policy(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Nothing runs in a page but this site's own files: no inline script, no other host but the event stream."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if not (settings.DEBUG and (request.path.startswith(_TOOLS) or response.status_code >= 400)):
+            response.headers.setdefault("Content-Security-Policy", _policy(request))
+        return response
+
+    return middleware

@@ -1,0 +1,282 @@
+// The candles chart: volume, indicators, older candles on scrolling left, new ones as they close; on a bot's page its
+// open orders as lines, its trades as arrows and the average price of its position.
+
+import { choose, fetchJson, grouped, makeChart, palette } from "./charts.js";
+import { onChange } from "./live.js";
+
+const { CandlestickSeries, HistogramSeries, LineSeries, LineStyle, createSeriesMarkers } = window.LightweightCharts;
+
+const CHUNK = 500;
+const MOST = 2_000;
+const element = document.getElementById("candles");
+const settings = JSON.parse(document.getElementById(element.dataset.settings).textContent);
+const legend = document.getElementById("candles-legend");
+const note = document.getElementById("candles-note");
+const botUrl = element.dataset.bot;
+
+let timeframe = settings.timeframe;
+let columns = { time: [], open: [], high: [], low: [], close: [], volume: [] };
+let indicators = {};
+let exhausted = false;
+let loading = false;
+let overlay = null;
+let orderLines = [];
+let lines = [];
+let generation = 0;
+const layers = { orders: true, trades: true };
+const chosen = new Set(remembered());
+
+const { chart, paint } = makeChart(element, {}, recolour);
+const candles = chart.addSeries(CandlestickSeries, {
+  priceFormat: { type: "custom", minMove: settings.tick, formatter: (value) => grouped(value, settings.digits) },
+});
+const volume = chart.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false });
+candles.priceScale().applyOptions({ scaleMargins: { top: 0.08, bottom: 0.22 } });
+volume.priceScale().applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
+const marks = createSeriesMarkers(candles, []);
+paint();
+
+function remembered() {
+  try {
+    return JSON.parse(localStorage.getItem("indicators")) ?? [];
+  } catch {
+    return []; // switched off or not ours: begin without
+  }
+}
+
+function recolour(colour) {
+  candles.applyOptions({
+    upColor: colour.gain, borderUpColor: colour.gain, wickUpColor: colour.gain,
+    downColor: colour.loss, borderDownColor: colour.loss, wickDownColor: colour.loss,
+  });
+  if (!columns.time.length) return;
+  drawVolume(colour);
+  drawIndicators(colour);
+  drawOverlay(colour);
+}
+
+const bar = (i) => ({ time: columns.time[i], open: columns.open[i], high: columns.high[i], low: columns.low[i], close: columns.close[i] });
+const shade = (i, colour) => ({ time: columns.time[i], value: columns.volume[i], color: `${columns.close[i] < columns.open[i] ? colour.loss : colour.gain}55` });
+
+function drawVolume(colour) {
+  volume.setData(columns.time.map((_, i) => shade(i, colour)));
+}
+
+function drawIndicators(colour) {
+  for (const line of lines) chart.removeSeries(line.series);
+  lines = [];
+  let pane = 1;
+  let hue = 0;
+  for (const name of Object.keys(settings.indicators).filter((one) => chosen.has(one) && indicators[one])) {
+    const own = settings.indicators[name].pane === "own";
+    for (const [output, values] of Object.entries(indicators[name])) {
+      const histogram = output === "histogram";
+      const series = chart.addSeries(
+        histogram ? HistogramSeries : LineSeries,
+        {
+          color: histogram ? colour.muted : colour[`series-${(hue % 5) + 1}`], lineWidth: 1, priceLineVisible: false,
+          lastValueVisible: own && !histogram, crosshairMarkerVisible: false,
+          priceFormat: { type: "custom", minMove: 1e-8, formatter: (value) => grouped(value, own && name === "rsi" ? 1 : settings.digits) },
+        },
+        own ? pane : 0,
+      );
+      if (!histogram) hue += 1;
+      series.setData(columns.time.map((time, i) => (values[i] === null ? { time } : { time, value: values[i] })));
+      lines.push({ name, output, series, values, color: series.options().color });
+    }
+    if (own) pane += 1;
+  }
+  chart.panes().forEach((one, index) => one.setStretchFactor(index ? 1 : 4));
+}
+
+function drawOverlay(colour) {
+  for (const line of orderLines) candles.removePriceLine(line);
+  orderLines = [];
+  marks.setMarkers([]);
+  if (!overlay) return;
+  if (layers.orders) {
+    orderLines = overlay.orders.price.map((price, i) =>
+      candles.createPriceLine({ price, color: `${overlay.orders.side[i] === "buy" ? colour.gain : colour.loss}80`, lineWidth: 1, lineStyle: LineStyle.Dotted, axisLabelVisible: false }),
+    );
+  }
+  if (overlay.average_price !== null) {
+    orderLines.push(candles.createPriceLine({ price: overlay.average_price, color: colour.accent, lineWidth: 1, lineStyle: LineStyle.Dashed, axisLabelVisible: true, title: "average" }));
+  }
+  if (layers.trades) marks.setMarkers(visibleMarks(colour));
+}
+
+function visibleMarks(colour) {
+  const { time, side, count } = overlay.trades;
+  const first = columns.time[0];
+  return time.flatMap((at, i) => {
+    if (at < first) return [];
+    const buy = side[i] === "buy";
+    return [{
+      time: at, position: buy ? "belowBar" : "aboveBar", shape: buy ? "arrowUp" : "arrowDown",
+      color: buy ? colour.gain : colour.loss, size: 1, text: count[i] > 1 ? `${count[i]}` : "",
+    }];
+  });
+}
+
+function tell(index) {
+  if (index < 0) return;
+  const parts = ["open", "high", "low", "close"].map((name) => `${name[0].toUpperCase()} ${grouped(columns[name][index], settings.digits)}`);
+  const change = (columns.close[index] / columns.open[index] - 1) * 100;
+  legend.replaceChildren(
+    span(parts.join("  "), change < 0 ? "down" : "up"),
+    span(`${change >= 0 ? "+" : ""}${grouped(change, 2)} %`, change < 0 ? "down" : "up"),
+    span(`V ${grouped(columns.volume[index], 2)} ${settings.base}`, "dim"),
+    ...lines.map((line) => {
+      const label = line.output.startsWith(line.name) ? line.output : `${line.name} ${line.output}`;
+      const text = span(`${label} ${grouped(line.values[index], line.name === "rsi" ? 1 : settings.digits)}`, "");
+      text.style.color = line.color;
+      return text;
+    }),
+  );
+}
+
+function span(text, className) {
+  return Object.assign(document.createElement("span"), { textContent: text, className });
+}
+
+function say(text) {
+  note.textContent = text;
+  note.hidden = !text;
+}
+
+function candlesUrl(parameters) {
+  const query = new URLSearchParams({ timeframe, indicators: [...chosen].join(","), ...parameters });
+  return `${settings.url}?${query}`;
+}
+
+function redraw() {
+  const colour = palette();
+  candles.setData(columns.time.map((_, i) => bar(i)));
+  drawVolume(colour);
+  drawIndicators(colour);
+  drawOverlay(colour);
+  tell(columns.time.length - 1);
+}
+
+/** Load the last candles: at first, on another timeframe, on another choice of indicators. */
+async function load(limit = CHUNK) {
+  const mine = ++generation;
+  loading = true;
+  try {
+    const data = await fetchJson(candlesUrl({ limit }));
+    if (mine !== generation) return;
+    ({ candles: columns, indicators } = data);
+    exhausted = columns.time.length < limit;
+    say(columns.time.length ? "" : "No candles of this timeframe yet. They appear here as the feed collects them.");
+    redraw();
+    if (botUrl) await loadOverlay();
+  } catch (error) {
+    if (mine === generation) say(`The candles could not be loaded (${error.message}).`);
+  } finally {
+    if (mine === generation) loading = false;
+  }
+}
+
+async function loadOverlay() {
+  if (!columns.time.length) return;
+  const mine = generation;
+  const found = await fetchJson(`${botUrl}?${new URLSearchParams({ timeframe, from: columns.time[0] * 1000 })}`);
+  if (mine !== generation) return;
+  overlay = found;
+  drawOverlay(palette());
+}
+
+async function loadOlder() {
+  if (loading || exhausted || !columns.time.length) return;
+  const mine = generation;
+  loading = true;
+  try {
+    const older = await fetchJson(candlesUrl({ limit: CHUNK, before: columns.time[0] * 1000 }));
+    if (mine !== generation) return;
+    exhausted = older.candles.time.length < CHUNK;
+    const join = (a, b) => Object.fromEntries(Object.keys(b).map((key) => [key, a[key].concat(b[key])]));
+    columns = join(older.candles, columns);
+    for (const name of Object.keys(indicators)) indicators[name] = join(older.indicators[name], indicators[name]);
+    const range = chart.timeScale().getVisibleLogicalRange();
+    const added = older.candles.time.length;
+    redraw();
+    if (range) chart.timeScale().setVisibleLogicalRange({ from: range.from + added, to: range.to + added });
+    if (botUrl) await loadOverlay();
+  } finally {
+    loading = false;
+  }
+}
+
+/** Append the candles that closed since the last one; the last one itself comes too, as it may have been mended. */
+async function loadNewer() {
+  if (loading) return;
+  if (!columns.time.length) {
+    await load();
+    return;
+  }
+  const mine = generation;
+  const data = await fetchJson(candlesUrl({ limit: CHUNK, after: columns.time.at(-1) * 1000 }));
+  if (mine !== generation) return;
+  if (data.candles.time.length >= CHUNK) {
+    await load(); // away for so long that there is a hole in between
+    return;
+  }
+  const colour = palette();
+  data.candles.time.forEach((time, i) => {
+    const at = time === columns.time.at(-1) ? columns.time.length - 1 : columns.time.length;
+    for (const key of Object.keys(columns)) columns[key][at] = data.candles[key][i];
+    candles.update(bar(at));
+    volume.update(shade(at, colour));
+    for (const line of lines) {
+      const value = data.indicators[line.name]?.[line.output]?.[i] ?? null;
+      line.values[at] = value;
+      line.series.update(value === null ? { time } : { time, value });
+    }
+  });
+  if (data.candles.time.length) tell(columns.time.length - 1);
+}
+
+/** A live update that fails is not worth a word: the next one, or the reconnect, brings what was missed. */
+const quietly = (task) => () => task().catch((error) => console.debug("live update", error));
+
+chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+  if (range && range.from < 20) quietly(loadOlder)();
+});
+chart.subscribeCrosshairMove((at) => {
+  const last = columns.time.length - 1;
+  tell(at.logical === undefined ? last : Math.min(Math.max(at.logical, 0), last));
+});
+
+for (const link of document.querySelectorAll("[data-timeframe]")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    timeframe = link.dataset.timeframe;
+    choose(link);
+    load().then(() => chart.timeScale().scrollToRealTime());
+  });
+}
+for (const chip of document.querySelectorAll("[data-indicator]")) {
+  const name = chip.dataset.indicator;
+  chip.setAttribute("aria-pressed", chosen.has(name));
+  chip.addEventListener("click", () => {
+    if (!chosen.delete(name)) chosen.add(name);
+    chip.setAttribute("aria-pressed", chosen.has(name));
+    try {
+      localStorage.setItem("indicators", JSON.stringify([...chosen]));
+    } catch {
+      // storage may be switched off: the choice lasts as long as the page
+    }
+    load(Math.min(Math.max(columns.time.length, CHUNK), MOST));
+  });
+}
+for (const chip of document.querySelectorAll("[data-layer]")) {
+  chip.addEventListener("click", () => {
+    const layer = chip.dataset.layer;
+    layers[layer] = !layers[layer];
+    chip.setAttribute("aria-pressed", layers[layer]);
+    drawOverlay(palette());
+  });
+}
+onChange(`market:${settings.market}`, quietly(loadNewer));
+if (botUrl) onChange(element.dataset.topic, quietly(loadOverlay));
+load();

@@ -1,0 +1,79 @@
+// What every page does: live parts, the theme switch, times that age, dialogs that ask before something is done.
+
+import { begin } from "./live.js";
+
+const AGES = [[86_400, "d"], [3_600, "h"], [60, "min"]];
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+
+function age(seconds) {
+  for (const [length, unit] of AGES) if (seconds >= length) return `${Math.floor(seconds / length)} ${unit} ago`;
+  return "just now";
+}
+
+function refreshTimes() {
+  for (const element of document.querySelectorAll("time[datetime]")) {
+    const time = new Date(element.dateTime);
+    const seconds = (Date.now() - time) / 1000;
+    if (seconds < 30 * 86_400 && seconds > -60) element.textContent = age(seconds);
+    element.title = exact.format(time);
+  }
+}
+
+async function ask(link) {
+  const dialog = document.getElementById("dialog");
+  const answer = await fetch(link.href, { headers: { "HX-Request": "true" } });
+  if (!answer.ok || answer.redirected) {
+    location.assign(link.href);
+    return;
+  }
+  dialog.innerHTML = await answer.text();
+  dialog.querySelector("[data-close]")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    dialog.close();
+  });
+  dialog.showModal();
+}
+
+document.addEventListener("click", (event) => {
+  if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+  const link = event.target.closest("a[data-dialog]");
+  if (!link) return;
+  event.preventDefault();
+  ask(link);
+});
+document.getElementById("dialog").addEventListener("click", (event) => {
+  if (event.target === event.currentTarget) event.currentTarget.close();
+});
+
+for (const form of document.querySelectorAll("form[data-autosubmit]")) {
+  form.addEventListener("change", () => form.requestSubmit());
+}
+// Empty fields stay out of the address.
+for (const form of document.querySelectorAll('form[method="get"]')) {
+  form.addEventListener("formdata", (event) => {
+    for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
+  });
+}
+// A form must not be sent twice by a double click.
+document.addEventListener("submit", (event) => {
+  if (event.target.method === "post") setTimeout(() => event.submitter && (event.submitter.disabled = true));
+});
+
+const themeSwitch = document.getElementById("theme-switch");
+themeSwitch.hidden = false;
+themeSwitch.addEventListener("click", () => document.dispatchEvent(new CustomEvent("themetoggle")));
+
+// A part that is exchanged keeps its scroll positions.
+let scrolled = [];
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  scrolled = [...event.detail.target.querySelectorAll(".scroll-y, .scroll-x")].map((box) => [box.scrollLeft, box.scrollTop]);
+});
+document.addEventListener("htmx:oobAfterSwap", (event) => {
+  const part = document.getElementById(event.detail.target.id) ?? event.detail.target;
+  part.querySelectorAll(".scroll-y, .scroll-x").forEach((box, index) => box.scrollTo(...(scrolled[index] ?? [0, 0])));
+  refreshTimes();
+});
+
+refreshTimes();
+setInterval(refreshTimes, 20_000);
+begin();

@@ -1,0 +1,314 @@
+"""The commands that other parts rely on: one document on stdout, or one sentence and exit status 2."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from io import StringIO
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone as django_timezone
+
+from bots import runs, services
+from bots.kinds import KINDS
+from bots.management.commands import paper_replay
+from bots.management.commands._series import Asked
+from bots.models import Account, Balance, Bot, EquitySnapshot, Event, Mode, Order, Position, Run, Trade
+from markets import candles as store
+from markets.models import Feed, Market
+from markets.series import Candles
+from orchestrator import home
+from tests.bots.conftest import GRID, MINUTE, START
+from tests.markets.conftest import real_candles
+
+COMMANDS = ("backtest", "paper_replay")
+KEYS = {"bars", "trades", "final_equity", "metrics", "seconds_load", "seconds_engine", "seconds_total"}
+METRICS = {
+    "total_return", "annual_return", "volatility", "sharpe", "sortino", "calmar", "max_drawdown", "buy_and_hold",
+    "exposure", "trades", "win_rate", "profit_factor", "fees", "turnover",
+}  # fmt: skip
+ROWS = (Bot, Run, Order, Trade, Position, EquitySnapshot, Event, Account, Balance, get_user_model())
+
+
+def waves(count: int = 150) -> Candles:
+    """Prices that swing through the grid, leave it and come back."""
+    random = np.random.default_rng(7)
+    close = np.round(100 + 12 * np.sin(np.arange(count) / 6) + random.normal(0, 0.4, count), 2)
+    opens = np.concatenate([[100.0], close[:-1]])
+    time = START + np.arange(count, dtype=np.int64) * MINUTE
+    high, low = np.round(np.maximum(opens, close) + 0.3, 2), np.round(np.minimum(opens, close) - 0.3, 2)
+    return Candles(time, opens, high, low, close, np.ones(count))
+
+
+@pytest.fixture
+def stored(market):
+    store.upsert(market.pk, 60, waves())
+    return market
+
+
+def arguments(kind: str = "grid", **options) -> list[str]:
+    asked = {"exchange": "sim", "market": "SOL/USDT", "timeframe": "1m", "params": json.dumps(GRID)} | options
+    return [kind, *(part for name, value in asked.items() for part in (f"--{name}", str(value)))]
+
+
+def run(command: str, **options) -> dict:
+    """The one document that a command prints."""
+    out, err = StringIO(), StringIO()
+    call_command(command, *arguments(**options), "--json", stdout=out, stderr=err)
+    assert err.getvalue() == ""
+    (line,) = out.getvalue().splitlines()
+    return json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def refused(command: str, *flags: str, **options) -> str:
+    """The sentence of a refusal that printed and stored nothing."""
+    before, out = counts(), StringIO()
+    with pytest.raises(CommandError) as caught:
+        call_command(command, *arguments(**options), *flags, stdout=out)
+    assert caught.value.returncode == 2
+    assert (out.getvalue(), counts()) == ("", before)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert sentence.endswith((".", "?"))
+    return sentence
+
+
+def counts() -> list[int]:
+    return [model.objects.count() for model in ROWS]
+
+
+def manage(*words: str) -> subprocess.CompletedProcess:
+    """manage.py as a person runs it, on the database of the tests."""
+    address = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+    return subprocess.run(
+        [sys.executable, str(home.PROJECT / "manage.py"), *words], env=os.environ | {"DATABASE_URL": address},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_document_has_the_promised_keys_and_no_others(stored, command):
+    document = run(command)
+    assert set(document) == KEYS
+    assert set(document["metrics"]) == METRICS
+    assert document["bars"] == 150
+    assert document["trades"] == document["metrics"]["trades"] > 20
+    assert 0 < document["seconds_engine"] <= document["seconds_total"]
+    assert document["seconds_load"] <= document["seconds_total"]
+
+
+CASES = [
+    GRID,
+    GRID | {"spacing": "geometric", "size": "quote", "lines": 12},
+    GRID | {"trigger_price": 104},
+    GRID | {"stop_loss": 88.5, "take_profit": 111},
+    GRID | {"stop_loss": 89, "sell_at_end": False},
+]
+
+
+@pytest.mark.parametrize("params", CASES, ids=["plain", "geometric", "trigger", "ends", "keeps"])
+def test_replay_gives_the_backtest_s_file_and_figures(stored, tmp_path, params):
+    documents, files = [], []
+    for command in COMMANDS:
+        path = tmp_path / f"{command}.csv"
+        document = run(command, params=json.dumps(params), trades=path, capital="2500.5")
+        documents.append({key: value for key, value in document.items() if not key.startswith("seconds")})
+        files.append(path.read_bytes())
+    assert files[0] == files[1]
+    assert documents[0] == documents[1]
+    rows = list(csv.DictReader(files[0].decode().splitlines()))
+    assert len(rows) == documents[0]["trades"] > 2
+    assert list(rows[0]) == ["time", "side", "price", "amount", "fee", "fee_currency", "tag"]
+    cash, position = Decimal("2500.5"), Decimal(0)
+    for row in rows:
+        sign = 1 if row["side"] == "buy" else -1
+        cash -= sign * Decimal(row["price"]) * Decimal(row["amount"]) + Decimal(row["fee"])
+        position += sign * Decimal(row["amount"])
+    assert documents[0]["final_equity"] == float(cash + position * Decimal(str(waves().close[-1])))
+
+
+@pytest.mark.parametrize(
+    ("file", "lower", "upper"),
+    [("binance_BTCUSDT_1h_2024.csv.gz", 41_000, 46_000), ("binance_ETHUSDT_1h_2024.csv.gz", 2_200, 2_500)],
+)
+def test_replay_gives_the_backtest_s_file_on_real_candles(market, tmp_path, file, lower, upper):
+    store.upsert(market.pk, 3600, real_candles(file)[:300])
+    params = json.dumps({"lower": lower, "upper": upper, "lines": 30})
+    files = []
+    for command in COMMANDS:
+        path = tmp_path / f"{command}.csv"
+        assert run(command, timeframe="1h", params=params, trades=path, capital=100_000)["trades"] > 30
+        files.append(path.read_bytes())
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_range_is_half_open_and_in_utc_unless_it_says_otherwise(stored, command):
+    first = datetime.fromtimestamp(START / 1000, UTC)
+    assert run(command, start=f"{first + timedelta(minutes=10):%Y-%m-%dT%H:%M}")["bars"] == 140
+    assert run(command, end=f"{first + timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}")["bars"] == 10
+    there = (first + timedelta(minutes=10)).astimezone(timezone(timedelta(hours=2)))
+    assert run(command, end=there.isoformat())["bars"] == 10
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_without_json_the_figures_are_told_to_a_person(stored, command):
+    out = StringIO()
+    call_command(command, *arguments(), stdout=out)
+    lines = out.getvalue().splitlines()
+    assert lines[0].split() == ["bars", "150"]
+    assert lines[-1] == "money in USDT"
+    assert not any(math.isnan(float(line.split()[-1].replace(",", ""))) for line in lines[:4])
+
+
+def test_a_backtest_stores_nothing(stored):
+    before = counts()
+    run("backtest")
+    assert counts() == before
+
+
+def test_a_replay_leaves_no_rows_behind(stored):
+    before = counts()
+    assert run("paper_replay")["trades"] > 20
+    assert counts() == before
+
+
+def test_a_replay_that_fails_half_way_leaves_no_rows_behind(stored, tmp_path):
+    folder = tmp_path / "trades.csv"
+    folder.mkdir()
+    assert refused("paper_replay", trades=folder) == f"trades cannot be written to {folder}: Is a directory."
+
+
+def test_an_interrupted_replay_leaves_no_rows_behind(stored, monkeypatch):
+    """Interrupted with Ctrl-C at its fiftieth candle."""
+    before, calls = counts(), iter(range(1000))
+    advance = runs.advance
+
+    def failing(claim, bars):
+        if next(calls) == 50:
+            raise KeyboardInterrupt
+        return advance(claim, bars)
+
+    monkeypatch.setattr(runs, "advance", failing)
+    with pytest.raises(KeyboardInterrupt):
+        run("paper_replay")
+    assert counts() == before
+
+
+def test_what_a_killed_replay_left_is_removed_a_day_later(stored, bot, account):
+    before = counts()
+    left = paper_replay._new_run(asked(stored))
+    run("paper_replay")
+    assert Run.objects.filter(pk=left.pk).exists()
+    Bot.objects.filter(pk=left.bot_id).update(created_at=django_timezone.now() - timedelta(days=2))
+    run("paper_replay")
+    assert counts() == before
+
+
+def test_the_worker_never_picks_up_a_replay(stored):
+    left = paper_replay._new_run(asked(stored))
+    Feed.objects.create(market=stored, timeframe=60, synced_to=int(waves().time[-1]))
+    assert left.mode == Mode.REPLAY
+    assert not runs.due().exists()
+    assert runs.advance_due() == 0
+    left.refresh_from_db()
+    assert left.trades_count == 0
+
+
+def test_a_replay_does_not_disturb_a_bot_on_the_same_market(stored, bot, close):
+    """A replay of a market that a bot trades touches neither the bot nor its account."""
+    services.start(bot, START)
+    close(waves()[:80])
+    runs.advance_due()
+    before = [list(model.objects.order_by("pk").values()) for model in ROWS]
+    run("paper_replay")
+    assert [list(model.objects.order_by("pk").values()) for model in ROWS] == before
+
+
+def asked(market: Market) -> Asked:
+    return Asked("grid", GRID, market, 60, Decimal(1000), waves(), 0.0)
+
+
+LONG = "1" * 5000
+BAD = [
+    ({"kind": "gird"}, "KIND must be one of grid, not 'gird'."),
+    ({"exchange": "none"}, "market must be one that is stored, not SOL/USDT on none: import or sync it first."),
+    ({"market": "BTC/USDT"}, "market must be one that is stored, not BTC/USDT on sim: import or sync it first."),
+    ({"timeframe": "2m"}, "--timeframe must be one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, not '2m'."),
+    ({"timeframe": "5m"}, "no 5m candles of SOL/USDT are stored in that range: import or sync them."),
+    ({"start": "2030-01-01"}, "no 1m candles of SOL/USDT are stored in that range: import or sync them."),
+    (
+        {"start": "2024-02-01", "end": "2024-01-01"},
+        "start must be before end, not 2024-02-01T00:00+00:00 with end 2024-01-01T00:00+00:00.",
+    ),
+    ({"start": "2024-01-01", "end": "2024-01-01"}, "start must be before end, not "),
+    ({"start": "yesterday"}, "--start must be a date or time such as 2024-08-01 or 2024-08-01T12:00, not 'yesterday'."),
+    ({"end": "2024-13-01"}, "--end must be a date or time such as "),
+    ({"params": "{lower: 1}"}, """--params must be JSON such as '{"lower": 100}': """),
+    ({"params": ""}, "--params must be JSON such as "),
+    ({"params": f'{{"lower": {LONG}}}'}, "--params must be JSON such as "),
+    ({"params": "[" * 100_000}, "--params must be JSON such as "),
+    ({"params": "[1]"}, """--params must be a JSON object such as '{"lower": 100}', not [1]."""),
+    ({"params": "{}"}, "lower is needed. upper is needed."),
+    ({"params": json.dumps(GRID | {"line": 3})}, "line is not a parameter of the grid kind: did you mean lines?"),
+    ({"params": json.dumps(GRID | {"lower": math.nan})}, "lower must be a finite number, not nan."),
+    ({"params": json.dumps(GRID | {"upper": math.inf})}, "upper must be a finite number, not inf."),
+    ({"params": json.dumps(GRID | {"upper": "many"})}, "upper must be a number, not 'many'."),
+    ({"params": json.dumps(GRID | {"upper": 80})}, "upper must be above lower (90), not 80."),
+    ({"params": json.dumps(GRID | {"lines": 2.5})}, "lines must be a whole number, not 2.5."),
+    ({"params": json.dumps(GRID | {"lines": 1000})}, "lines: a step of "),
+    ({"capital": "0"}, "--capital must be above 0 and below 1e15, not 0."),
+    ({"capital": "-1"}, "--capital must be above 0 and below 1e15, not -1."),
+    ({"capital": "nan"}, "--capital must be above 0 and below 1e15, not nan."),
+    ({"capital": "inf"}, "--capital must be above 0 and below 1e15, not inf."),
+    ({"capital": "1e15"}, "--capital must be above 0 and below 1e15, not 1e15."),
+    ({"capital": "much"}, "--capital must be a number above 0, not 'much'."),
+    ({"capital": "0.01"}, "allocation must be about "),
+    ({"trades": "/nowhere/at/all/trades.csv"}, "trades must be a file in a folder that exists, not /nowhere"),
+]
+
+
+@pytest.mark.parametrize(("options", "sentence"), BAD)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_bad_input_is_refused_in_one_sentence_and_writes_nothing(stored, command, options, sentence, tmp_path):
+    path = tmp_path / "trades.csv"
+    assert refused(command, "--json", **{"trades": path} | options).startswith(sentence)
+    assert not path.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_person_gets_one_document_or_one_line_and_status_2(stored, tmp_path):
+    good = manage("backtest", *arguments(), "--json")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert set(json.loads(good.stdout)) == KEYS
+    replayed = manage("paper_replay", *arguments(trades=tmp_path / "trades.csv"), "--json")
+    assert replayed.returncode == 0
+    assert json.loads(replayed.stdout)["final_equity"] == json.loads(good.stdout)["final_equity"]
+    assert len((tmp_path / "trades.csv").read_text().splitlines()) == json.loads(good.stdout)["trades"] + 1
+    for words, sentence in (
+        (["backtest", *arguments(capital="nan")], "--capital must be above 0 and below 1e15, not nan."),
+        (["paper_replay", *arguments(market="X/Y")], "market must be one that is stored, not X/Y on sim: import or "),
+        (["backtest", "grid"], "the following arguments are required: --exchange, --market, --timeframe."),
+        (["paper_replay", *arguments(), "--fast"], "unrecognized arguments: --fast."),
+    ):
+        bad = manage(*words, "--json")
+        assert (bad.returncode, bad.stdout) == (2, "")
+        (line,) = bad.stderr.splitlines()
+        assert line.startswith(f"CommandError: {sentence}")
+
+
+def test_kernels_are_warmed_for_every_kind():
+    out = StringIO()
+    call_command("warm_kernels", stdout=out)
+    assert out.getvalue().startswith(f"{len(KINDS)} kinds compiled in ")

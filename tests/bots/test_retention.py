@@ -1,0 +1,100 @@
+"""What is forgotten and when; what traded is kept for good."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from bots import retention, runs, services
+from bots.models import EquitySnapshot, Event, Order, Position, Run, Trade
+from tests.bots.conftest import START, bars
+
+PASS = ((100, 101, 99, 100), (100, 100, 91, 92), (92, 104, 92, 104), (104, 104, 97, 98))
+
+
+@pytest.fixture
+def run(bot, close):
+    run = services.start(bot, START)
+    close(bars(*PASS))
+    runs.advance_due()
+    run.refresh_from_db()
+    return run
+
+
+def ids(model) -> set[int]:
+    return set(model.objects.values_list("pk", flat=True))
+
+
+def test_events_go_when_they_were_recorded_half_a_year_ago(run):
+    now = timezone.now()
+    old, kept = Event.objects.order_by("pk")[:2]
+    Event.objects.filter(pk=old.pk).update(recorded_at=now - retention.EVENTS_KEPT - timedelta(minutes=1))
+    # What happened long ago in market time may have been recorded just now.
+    Event.objects.filter(pk=kept.pk).update(
+        recorded_at=now - retention.EVENTS_KEPT + timedelta(minutes=1), time=now - 2 * retention.EVENTS_KEPT
+    )
+    before = ids(Event)
+    retention.apply()
+    assert ids(Event) == before - {old.pk}
+
+
+def test_of_old_orders_only_those_that_were_withdrawn_untouched_go(bot, run):
+    services.pause(bot)
+    services.resume(bot)
+    part = Order.objects.filter(status="canceled").first()
+    Order.objects.filter(pk=part.pk).update(filled=part.amount / 2)
+    Order.objects.update(updated_at=timezone.now() - retention.CANCELED_ORDERS_KEPT - timedelta(minutes=1))
+    going = set(Order.objects.filter(status="canceled").exclude(pk=part.pk).values_list("pk", flat=True))
+    before = ids(Order)
+    assert going
+    EquitySnapshot.objects.all().delete()
+    assert retention.apply() == len(going)
+    assert ids(Order) == before - going
+    assert {"open", "closed", "canceled"} == set(Order.objects.values_list("status", flat=True))
+
+
+def test_a_withdrawn_order_is_kept_for_a_month(bot, run):
+    services.pause(bot)
+    before = ids(Order)
+    Order.objects.update(updated_at=timezone.now() - retention.CANCELED_ORDERS_KEPT + timedelta(minutes=1))
+    retention.apply()
+    assert ids(Order) == before
+
+
+def test_trades_runs_and_positions_are_kept_however_old(bot, run):
+    services.stop(bot, close_position=True)
+    long_ago = datetime(2011, 1, 1, tzinfo=UTC)
+    Trade.objects.update(time=long_ago)
+    Run.objects.update(started_at=long_ago, stopped_at=long_ago)
+    Position.objects.update(opened_at=long_ago, closed_at=long_ago)
+    Order.objects.filter(status="closed").update(created_at=long_ago, updated_at=long_ago)
+    before = [ids(Trade), ids(Run), ids(Position), set(Order.objects.filter(filled__gt=0).values_list("pk", flat=True))]
+    retention.apply()
+    after = [ids(Trade), ids(Run), ids(Position), set(Order.objects.filter(filled__gt=0).values_list("pk", flat=True))]
+    assert after == before
+    assert all(before)
+
+
+def test_an_old_equity_curve_keeps_the_full_hours(bot, run):
+    EquitySnapshot.objects.all().delete()
+    edge = (timezone.now() - retention.FINE_EQUITY_KEPT).replace(minute=0, second=0, microsecond=0)
+    times = [edge + timedelta(minutes=5 * step) for step in range(-24, 48)]
+    EquitySnapshot.objects.bulk_create(
+        EquitySnapshot(bot=bot, run=run, time=time, equity=1, cash=1, position=0, price=1) for time in times
+    )
+    before = timezone.now() - retention.FINE_EQUITY_KEPT
+    retention.apply()
+    left = set(EquitySnapshot.objects.values_list("time", flat=True))
+    assert left == {time for time in times if time >= before or time.minute == 0}
+    assert len(left) < len(times)
+
+
+def test_more_than_a_batch_is_deleted_in_one_go(bot, run, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 2)
+    Event.objects.update(recorded_at=timezone.now() - 2 * retention.EVENTS_KEPT)
+    many = Event.objects.count()
+    assert many > 4
+    assert retention.apply() >= many
+    assert not Event.objects.exists()

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.dashboard.cast import make_bot, make_market, make_user
+
+
+@pytest.fixture(autouse=True)
+def plain_static_files(settings):
+    """Pages are tested without collecting static files first; their hashed names are tested in the storage's test."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+
+
+@pytest.fixture
+def owner(db):
+    return make_user("owner")
+
+
+@pytest.fixture
+def stranger(db):
+    return make_user("stranger")
+
+
+@pytest.fixture
+def market(db):
+    return make_market()
+
+
+@pytest.fixture
+def bot(owner, market):
+    return make_bot(owner, market)
+
+
+@pytest.fixture
+def page(client, owner):
+    """GET as the owner; the answer with its text as .text_."""
+    client.force_login(owner)
+
+    def get(path, **headers):
+        answer = client.get(path, headers=headers)
+        answer.text_ = answer.content.decode()
+        return answer
+
+    return get

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from bots import services
+from bots.models import Bot, Event, Run
+from dashboard.views.bot_actions import ACTIONS
+from tests.dashboard.cast import make_bot, make_draft
+
+
+def test_it_shows_figures_position_trades_and_the_reason_of_every_decision(page, bot):
+    text = page(f"/bots/{bot.pk}/").text_
+    for shown in (
+        "+23.50",
+        "of 1,000.00 USDT",
+        "2.00 fees paid",
+        "6 orders open",
+        "4.0000 BTC",
+        "Swing grid lacks cash.",
+    ):
+        assert shown in text
+    assert "Lower price" in text
+    assert 'id="chart-settings" type="application/json"' in text
+    assert "Simulated money" in text
+
+
+@pytest.mark.parametrize(
+    ("tab", "shown"),
+    [("orders", "−6.17"), ("log", "Swing grid bought at a level."), ("runs", "1,023.50"), ("trades", "102.25")],
+)
+def test_each_tab_shows_its_rows(page, bot, tab, shown):
+    assert shown in page(f"/bots/{bot.pk}/?tab={tab}").text_
+
+
+def test_a_draft_says_what_is_not_there_yet(page, owner, market):
+    bot = make_draft(owner, market)
+    text = page(f"/bots/{bot.pk}/").text_
+    assert "No trades yet" in text
+    assert "No open position" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "offered"),
+    [
+        ("draft", {"start"}),
+        ("running", {"pause", "stop"}),
+        ("paused", {"resume", "stop"}),
+        ("stopped", {"start"}),
+        ("failed", {"start"}),
+    ],
+)
+def test_only_what_is_possible_is_offered(page, owner, market, status, offered):
+    bot = make_draft(owner, market)
+    Bot.objects.filter(pk=bot.pk).update(status=status)
+    text = page(f"/bots/{bot.pk}/").text_
+    assert {name for name in ("start", "pause", "resume", "stop") if f"/bots/{bot.pk}/{name}/" in text} == offered
+
+
+def test_configuration_is_linked_for_staff_alone(page, bot, owner):
+    link = f"/admin/bots/bot/{bot.pk}/change/"
+    assert link not in page(f"/bots/{bot.pk}/").text_
+    owner.is_staff = True
+    owner.save()
+    assert link in page(f"/bots/{bot.pk}/").text_
+
+
+@pytest.mark.parametrize("tab", ["trades", "orders", "log", "runs"])
+@pytest.mark.parametrize("rows", [1, 60])
+def test_it_takes_eight_queries_however_many_rows(page, owner, market, django_assert_num_queries, tab, rows):
+    bot = make_bot(owner, market, trades=rows, orders=rows)
+    Event.objects.bulk_create(Event(owner=owner, bot=bot, code="x", message="y") for _ in range(rows))
+    # session, user, bot with figures, feeds of its market, last run, position, latest events, rows of the open tab
+    with django_assert_num_queries(8):
+        page(f"/bots/{bot.pk}/?tab={tab}")
+
+
+def test_the_engines_state_is_never_read_for_a_page(page, bot, django_assert_num_queries):
+    with django_assert_num_queries(8) as queries:
+        page(f"/bots/{bot.pk}/?tab=runs")
+    assert not any('"bots_run"."state"' in query["sql"] for query in queries)
+
+
+def test_a_fragment_holds_the_live_parts_alone(page, bot):
+    text = page(f"/bots/{bot.pk}/", **{"HX-Request": "true"}).text_
+    assert "<html" not in text
+    assert 'id="candles"' not in text
+    assert all(f'id="bot-{part}"' in text for part in ("head", "actions", "strip", "side", "tables"))
+
+
+def test_the_chart_gets_order_lines_trade_markers_and_the_average_price(page, bot, django_assert_num_queries):
+    # session, user, bot, open orders, position, trades
+    with django_assert_num_queries(6):
+        data = page(f"/bots/{bot.pk}/chart.json?timeframe=1h").json()
+    assert data["orders"]["price"] == [95, 96, 97, 98, 99, 100]
+    assert data["average_price"] == 100.0
+    assert sum(data["trades"]["count"]) == 4
+    assert all(time % 3600 == 0 for time in data["trades"]["time"])
+
+
+def test_the_equity_is_thinned_to_a_thousand_points(page, bot, django_assert_num_queries):
+    # session, user, bot with market, snapshots
+    with django_assert_num_queries(4):
+        data = page(f"/bots/{bot.pk}/equity.json").json()
+    assert len(data["time"]) == len(data["equity"]) == 109
+    assert data["equity"][-1] == 1019.9
+
+
+@pytest.mark.parametrize(
+    ("action", "sentence"),
+    [("stop", "Its 6 open orders are withdrawn"), ("pause", "kept but not watched")],
+)
+def test_a_confirmation_says_what_happens_to_orders_and_position(page, bot, action, sentence):
+    whole = page(f"/bots/{bot.pk}/{action}/").text_
+    part = page(f"/bots/{bot.pk}/{action}/", **{"HX-Request": "true"}).text_
+    assert sentence in whole
+    assert sentence in part
+    assert "<html" in whole
+    assert "<html" not in part
+    assert "csrfmiddlewaretoken" in part
+    assert ("Close it at the market price" in part) == (action == "stop")
+
+
+def test_a_confirmation_takes_five_queries(page, bot, django_assert_num_queries):
+    # session, user, bot with figures, feeds of its market, position
+    with django_assert_num_queries(5):
+        page(f"/bots/{bot.pk}/stop/")
+
+
+def test_looking_at_a_confirmation_changes_nothing(page, bot):
+    page(f"/bots/{bot.pk}/stop/")
+    bot.refresh_from_db()
+    assert bot.status == "running"
+
+
+def test_a_refusal_is_told_in_its_own_words(client, owner, market):
+    bot = make_draft(owner, market)
+    client.force_login(owner)
+    answer = client.post(f"/bots/{bot.pk}/pause/", follow=True)
+    assert "Draft grid is not running." in answer.content.decode()
+    assert not Run.objects.filter(bot=bot).exists()
+
+
+def test_a_bot_is_started_paused_resumed_and_stopped_from_its_page(client, owner, market):
+    account = services.open_paper_account(owner, "Play", market.exchange, {"USDT": Decimal(5000)})
+    bot = make_draft(owner, market)
+    Bot.objects.filter(pk=bot.pk).update(account=account, params={"lower": 90.0, "upper": 110.0, "lines": 10})
+    client.force_login(owner)
+    for action, status in (("start", "running"), ("pause", "paused"), ("resume", "running"), ("stop", "stopped")):
+        answer = client.post(f"/bots/{bot.pk}/{action}/", {"close_position": "0"}, follow=True)
+        bot.refresh_from_db()
+        assert bot.status == status, answer.content.decode()
+        assert f"Draft grid is {ACTIONS[action].done}." in answer.content.decode()

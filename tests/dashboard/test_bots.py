@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.dashboard.cast import make_bot, make_draft, make_market
+
+
+def names(answer):
+    return re.findall(r'<td class="cut"><a href="/bots/\d+/">([^<]+)</a>', answer.text_)
+
+
+def test_it_shows_state_with_reason_profit_equity_and_sparkline(page, owner, market):
+    make_bot(owner, market, status="paused")
+    text = page("/bots/").text_
+    assert 'title="Because it is paused."' in text
+    assert "+23.50" in text
+    assert "+2.35\u202f%" in text
+    assert "1,023.50" in text
+    assert "<polyline" in text
+
+
+def test_without_bots_it_offers_the_next_step(page):
+    assert "No bots yet" in page("/bots/").text_
+
+
+def test_filters_that_fit_nothing_can_be_cleared(page, bot):
+    text = page("/bots/?q=nothing-of-that-name").text_
+    assert "No bot fits" in text
+    assert 'href="/bots/"' in text
+
+
+@pytest.fixture
+def three(owner, market):
+    make_bot(owner, market, name="Gainer", equity="1100", trades=1)
+    make_bot(owner, make_market("ETH/USDT"), name="Loser", equity="900", trades=9, status="stopped")
+    make_draft(owner, market, name="Idea")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["Idea", "Loser", "Gainer"]),
+        ("sort=-pnl", ["Gainer", "Loser", "Idea"]),
+        ("sort=pnl", ["Loser", "Gainer", "Idea"]),
+        ("sort=-trades", ["Loser", "Gainer", "Idea"]),
+        ("sort=name", ["Gainer", "Idea", "Loser"]),
+        ("status=stopped", ["Loser"]),
+        ("q=eth", ["Loser"]),
+        ("q=GAIN", ["Gainer"]),
+        ("kind=grid&status=draft", ["Idea"]),
+        ("kind=other", []),
+    ],
+)
+def test_sorting_and_filters_are_in_the_address(page, three, query, expected):
+    assert names(page(f"/bots/?{query}")) == expected
+
+
+def test_pages_hold_25_bots_and_lead_to_one_another(page, owner, market):
+    for number in range(27):
+        make_draft(owner, market, name=f"Idea {number:02}")
+    first, second = page("/bots/?sort=name"), page("/bots/?sort=name&page=2")
+    assert (len(names(first)), names(second)) == (25, ["Idea 25", "Idea 26"])
+    assert "sort=name&amp;page=2" in first.text_
+    assert 'rel="next"' not in second.text_
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_it_takes_five_queries_however_many_bots(page, owner, market, django_assert_num_queries, count):
+    for number in range(count):
+        make_bot(owner, market, name=f"Grid {number}")
+    # session, user, facets, bots with figures, sparklines
+    with django_assert_num_queries(5):
+        page("/bots/")

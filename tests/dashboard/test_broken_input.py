@@ -1,0 +1,41 @@
+"""No address a person can type leads to a server error."""
+
+from __future__ import annotations
+
+import pytest
+
+WORDS = ["abc", "-1", "0", "1e9", "nan", "9" * 40, "٣", "%00", "'", "<script>", "../..", "13m", "²"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_lists_ignore_what_they_cannot_use(page, bot, word):
+    for path in ("/bots/", "/markets/"):
+        answer = page(f"{path}?page={word}&sort={word}&status={word}&kind={word}&market={word}&q={word}")
+        assert answer.status_code == 200
+        assert "<script>" not in answer.text_
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_pages_ignore_what_they_cannot_use(page, bot, word):
+    for path in ("/", "/equity.json", f"/bots/{bot.pk}/", f"/bots/{bot.pk}/equity.json", f"/markets/{bot.market_id}/"):
+        assert page(f"{path}?tab={word}&page={word}&period={word}&book={word}&timeframe={word}").status_code == 200
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_charts_ignore_or_refuse_what_they_cannot_use(page, bot, word):
+    chart = f"/markets/{bot.market_id}/chart.json"
+    assert page(f"{chart}?before={word}&after={word}&limit={word}&indicators={word}").status_code == 200
+    refusal = page(f"{chart}?timeframe={word}")
+    assert refusal.status_code == 400
+    assert refusal.json() == {"error": "timeframe must be one of 1m, 5m, 15m, 30m, 1h, 4h, 1d."}
+    assert page(f"/bots/{bot.pk}/chart.json?timeframe={word}&from={word}&to={word}").status_code == 200
+    assert page(f"/markets/{bot.market_id}/candles/?timeframe={word}&before={word}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/bots/{}/", "/bots/{}/chart.json", "/markets/{}/", "/markets/{}/chart.json"])
+def test_a_number_too_large_for_the_database_is_not_found(page, path):
+    assert page(path.format(10**30)).status_code == 404
+
+
+def test_an_unknown_action_is_not_found(page, bot):
+    assert page(f"/bots/{bot.pk}/explode/").status_code == 404

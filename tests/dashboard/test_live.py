@@ -1,0 +1,163 @@
+"""The event stream in its own server, over real sockets and a real LISTEN."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+
+import pytest
+import uvicorn
+from django.db import connection
+
+from dashboard import live
+from dashboard.live_hub import Hub
+from orchestrator import notify
+
+PATIENCE = 10.0
+
+
+def until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        threading.Event().wait(0.01)
+
+
+@pytest.fixture
+def stream(transactional_db, settings):
+    """The hub's server; .listening tells that it hears the database."""
+    application = live.Live(Hub())
+    config = uvicorn.Config(application, port=0, log_level="error", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    until(lambda: server.started and application.listening)
+    application.port = server.servers[0].sockets[0].getsockname()[1]
+    yield application
+    server.should_exit = True
+    thread.join(PATIENCE)
+
+
+@pytest.fixture
+def ask(stream):
+    """GET from the event stream; every connection is closed after the test."""
+    connections = []
+
+    def get(path="/live/", **headers):
+        request = http.client.HTTPConnection("127.0.0.1", stream.port, timeout=PATIENCE)
+        request.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        answer = request.getresponse()
+        answer.connection = request
+        connections.extend([answer, request])
+        return answer
+
+    yield get
+    for one in connections:
+        one.close()
+
+
+@pytest.fixture
+def cookie(client, owner, settings):
+    client.force_login(owner)
+    return f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+
+
+@pytest.fixture
+def origin(settings):
+    return f"http://127.0.0.1:{settings.PORT}"
+
+
+def messages(answer):
+    """What the stream says, heartbeats left out."""
+    for line in answer:
+        if line.startswith(b"data: "):
+            yield json.loads(line[6:])
+
+
+def test_a_change_reaches_its_owners_page_when_it_commits(ask, owner, stranger, cookie, origin):
+    answer = ask(f"/live/?topics=user:{owner.pk}+market:3", Cookie=cookie, Origin=origin)
+    assert answer.status == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+    assert answer.readline() == b"retry: 2000\n"
+    notify.changed([notify.bot_topic(stranger.pk, 1), notify.bot_topic(owner.pk, 5), "market:3", "market:4"])
+    assert next(messages(answer)) == {"topics": ["market:3", f"user:{owner.pk}/bot:5"]}
+
+
+def test_it_listens_again_when_the_database_went_away(ask, owner, cookie, origin):
+    answer = ask("/live/?topics=market:3", Cookie=cookie, Origin=origin)
+    answer.readline()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+    assert next(messages(answer)) == {"topics": ["market:3"]}  # told to look, as something may have been missed
+    notify.changed(["market:3"])
+    assert next(messages(answer)) == {"topics": ["market:3"]}
+
+
+@pytest.mark.parametrize(
+    "foreign", ["http://evil.example", "http://127.0.0.1:1", "null", "http://127.0.0.1.evil.example:8000", "http://["]
+)
+def test_another_sites_page_may_not_listen(ask, cookie, foreign):
+    answer = ask(Cookie=cookie, Origin=foreign)
+    assert answer.status == 403
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_page_without_origin_may_listen_only_behind_the_same_address(ask, cookie):
+    assert ask(Cookie=cookie).status == 403
+    assert ask(Cookie=cookie, Sec_Fetch_Site="same-origin").status == 200
+
+
+def test_a_host_that_is_not_ours_is_refused(ask, cookie, settings):
+    origin = f"http://evil.example:{settings.PORT}"
+    assert ask(Cookie=cookie, Origin=origin, Host="evil.example").status == 403
+
+
+def test_an_origin_that_the_settings_trust_may_listen(ask, cookie, settings):
+    settings.CSRF_TRUSTED_ORIGINS = ["https://bots.example.org"]
+    assert ask(Cookie=cookie, Origin="https://bots.example.org").status == 200
+
+
+@pytest.mark.parametrize("session", ["", "sessionid=forged", 'sessionid="broken', "; ;=;"])
+def test_a_visitor_without_a_session_may_not_listen(ask, origin, session):
+    assert ask(Cookie=session, Origin=origin).status == 403
+
+
+def test_one_who_may_no_longer_log_in_may_not_listen(ask, owner, cookie, origin):
+    owner.is_active = False
+    owner.save()
+    assert ask(Cookie=cookie, Origin=origin).status == 403
+
+
+def test_logging_out_ends_the_stream(stream, ask, client, cookie, origin, monkeypatch):
+    monkeypatch.setattr(live, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(live, "RECHECK", 0.0)
+    answer = ask("/live/?topics=market", Cookie=cookie, Origin=origin)
+    client.logout()
+    assert answer.read().startswith(b"retry: ")
+    until(lambda: len(stream.hub) == 0)
+
+
+def test_a_page_that_closes_is_forgotten(stream, ask, cookie, origin):
+    answer = ask(Cookie=cookie, Origin=origin)
+    until(lambda: len(stream.hub) == 1)
+    answer.close()
+    answer.connection.close()
+    until(lambda: len(stream.hub) == 0)
+
+
+def test_too_many_pages_of_one_user_are_refused(stream, ask, cookie, origin, monkeypatch):
+    monkeypatch.setattr(stream.hub, "_most_a_user", 1)
+    first = ask(Cookie=cookie, Origin=origin)
+    assert (first.status, ask(Cookie=cookie, Origin=origin).status) == (200, 503)
+
+
+def test_health_says_whether_it_listens(ask):
+    answer = ask("/live/health")
+    assert (answer.status, json.load(answer)) == (200, {"listening": True, "clients": 0})
+
+
+def test_nothing_else_is_served(ask):
+    assert ask("/").status == 404

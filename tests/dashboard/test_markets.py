@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from markets.models import Feed
+from tests.dashboard.cast import make_bot, make_market
+
+
+def test_the_list_shows_price_change_feeds_and_own_bots(page, bot, stranger, market):
+    make_bot(stranger, market, name="Not mine")
+    text = page("/markets/").text_
+    for shown in ("BTC/USDT", "101.25", "+1.25\u202f%", "1,234,567", ">1m<"):
+        assert shown in text
+    assert f'<a href="/bots/?market={market.pk}">1</a>' in text
+
+
+def test_without_markets_it_offers_the_next_step(page):
+    assert "No markets yet" in page("/markets/").text_
+
+
+def test_the_list_is_searched_and_sorted_by_the_address(page, market):
+    make_market("ETH/USDT", minutes=0)
+    assert "BTC/USDT" not in page("/markets/?q=eth").text_
+    text = page("/markets/?sort=-symbol").text_
+    assert text.index("ETH/USDT") < text.index("BTC/USDT")
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_the_list_takes_four_queries_however_many_markets(page, django_assert_num_queries, count):
+    for number in range(count):
+        make_market(f"C{number}/USDT", minutes=0)
+    # session, user, markets with exchange and own bots, feeds
+    with django_assert_num_queries(4):
+        page("/markets/")
+
+
+def test_a_market_shows_its_price_feeds_rules_and_own_bots(page, bot, market):
+    text = page(f"/markets/{market.pk}/").text_
+    for shown in ("101.25", "live", "0.0001 BTC", "0.10\u202f%", "Swing grid"):
+        assert shown in text
+
+
+def test_a_failing_feed_says_why(page, market):
+    Feed.objects.update(error="429 Too Many Requests")
+    text = page(f"/markets/{market.pk}/").text_
+    assert "failing" in text
+    assert "429 Too Many Requests" in text
+
+
+def test_a_market_takes_five_queries(page, bot, market, django_assert_num_queries):
+    # session, user, market with exchange and own bots, feeds, own bots with figures
+    with django_assert_num_queries(5):
+        page(f"/markets/{market.pk}/")
+
+
+def test_the_chart_gets_the_last_closed_candles(page, market, django_assert_num_queries):
+    # session, user, market, feeds, candles
+    with django_assert_num_queries(5):
+        data = page(f"/markets/{market.pk}/chart.json?limit=50").json()
+    time = data["candles"]["time"]
+    assert len(time) == 50
+    assert {later - earlier for earlier, later in itertools.pairwise(time)} == {60}
+
+
+def test_older_and_newer_candles_are_asked_for_by_time(page, market):
+    chart = f"/markets/{market.pk}/chart.json"
+    last = page(f"{chart}?limit=10").json()["candles"]["time"]
+    older = page(f"{chart}?limit=10&before={last[0] * 1000}").json()["candles"]["time"]
+    newer = page(f"{chart}?limit=10&after={last[-2] * 1000}").json()["candles"]["time"]
+    assert older[-1] == last[0] - 60
+    assert newer == last[-2:]
+
+
+def test_longer_timeframes_are_made_of_the_stored_ones(page, market):
+    minutes = page(f"/markets/{market.pk}/chart.json?limit=300").json()["candles"]
+    data = page(f"/markets/{market.pk}/chart.json?timeframe=15m&limit=10").json()["candles"]
+    assert len(data["time"]) == 10
+    first = minutes["time"].index(data["time"][0])
+    assert data["high"][0] == max(minutes["high"][first : first + 15])
+
+
+def test_an_indicator_does_not_depend_on_where_its_window_starts(page, market):
+    chart = f"/markets/{market.pk}/chart.json?indicators=sma,bollinger"
+    short, long = page(f"{chart}&limit=20").json(), page(f"{chart}&limit=200").json()
+    assert short["indicators"]["sma"]["sma"] == pytest.approx(long["indicators"]["sma"]["sma"][-20:])
+    assert set(short["indicators"]["bollinger"]) == {"upper", "middle", "lower"}
+
+
+def test_a_market_without_candles_gives_empty_columns(page):
+    market = make_market("NEW/USDT", minutes=0)
+    data = page(f"/markets/{market.pk}/chart.json?indicators=rsi&timeframe=1h").json()
+    assert data["candles"]["time"] == []
+    assert data["indicators"] == {"rsi": {"rsi": []}}
+
+
+def test_the_table_of_candles_needs_no_script(page, market, django_assert_num_queries):
+    # session, user, market with exchange, feeds, candles
+    with django_assert_num_queries(5):
+        text = page(f"/markets/{market.pk}/candles/").text_
+    assert text.count("<tr>") == 101
+    assert "before=" in text

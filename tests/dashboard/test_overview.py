@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from bots.models import EquitySnapshot, Event, Run
+from dashboard import figures
+from tests.dashboard.cast import make_bot, make_market
+
+FRAGMENT = {"HX-Request": "true"}
+
+
+def test_it_shows_money_positions_trades_bots_and_what_needs_attention(page, bot):
+    text = page("/").text_
+    assert "1,023.50" in text  # equity
+    assert "+23.50" in text  # all time: 1023.50 less the allocation of 1000
+    assert "+5.00" in text  # open position: 4 × (101.25 - 100)
+    assert "102.25" in text  # a trade's price
+    assert "Swing grid lacks cash." in text
+    assert "Swing grid bought at a level." not in text  # no warning
+    assert "Simulated money" in text
+
+
+def test_without_bots_it_offers_the_next_step(page):
+    assert "No bots yet" in page("/").text_
+
+
+def test_a_fragment_holds_the_live_parts_alone(page, bot):
+    answer = page("/", **FRAGMENT)
+    assert "<html" not in answer.text_
+    assert all(f'id="{part}"' in answer.text_ for part in ("totals", "attention", "bots", "positions", "trades"))
+    assert "HX-Request" in answer.headers["Vary"]
+
+
+def test_a_page_restored_from_history_is_whole(page, bot):
+    assert "<html" in page("/", **FRAGMENT, **{"HX-History-Restore-Request": "true"}).text_
+
+
+@pytest.mark.parametrize("headers", [{}, FRAGMENT])
+def test_it_takes_seven_queries_however_many_bots(page, owner, market, django_assert_num_queries, headers):
+    for number in range(30):
+        make_bot(owner, market, name=f"Grid {number}")
+    # session, user, books (runs with the equity at three times), bots with figures,
+    # positions, trades, events needing attention
+    with django_assert_num_queries(7):
+        page("/", **headers)
+
+
+def test_money_of_different_modes_and_currencies_is_never_added(page, owner, market, bot):
+    make_bot(owner, make_market("ETH/BTC"), name="Ether in bitcoin", equity="1100")
+    make_bot(owner, market, name="Real", mode="live", equity="990")
+    books = figures.books(owner, timezone.now())
+    assert [(book.key, book.equity, book.pnl) for book in books] == [
+        ("live:USDT", 990.0, -10.0),
+        ("paper:BTC", 1100.0, 100.0),
+        ("paper:USDT", 1023.5, 23.5),
+    ]
+    assert page("/equity.json?book=paper:BTC").json()["currency"] == "BTC"
+    assert "1,100.00000000" in page("/?book=paper:BTC").text_
+
+
+def test_a_period_counts_from_the_last_equity_known_before_it(owner, bot):
+    now = timezone.now()
+    run = bot.runs.get()
+    Run.objects.filter(pk=run.pk).update(started_at=now - timedelta(days=40))
+    EquitySnapshot.objects.create(
+        bot=bot, run=run, time=now - timedelta(days=8), equity=1013.5, cash=0, position=0, price=0
+    )
+    (book,) = figures.books(owner, now)
+    assert (book.week, book.month, book.pnl) == (10.0, 23.5, 23.5)
+
+
+def test_a_run_that_ended_before_a_period_adds_nothing_to_it(owner, market):
+    bot = make_bot(owner, market, status="stopped")
+    long_ago = timezone.now() - timedelta(days=20)
+    bot.runs.update(started_at=long_ago, stopped_at=long_ago)
+    (book,) = figures.books(owner, timezone.now())
+    assert (book.day, book.week, book.month, book.pnl, book.equity) == (0.0, 0.0, 23.5, 23.5, 0.0)
+
+
+def test_the_curve_adds_up_the_runs_alive_and_keeps_the_gain_of_those_that_ended(owner, market, page, bot):
+    ended = make_bot(owner, market, name="Ended", status="stopped", equity="1010")
+    now = timezone.now()
+    ended.runs.update(stopped_at=now - timedelta(minutes=30))
+    EquitySnapshot.objects.filter(bot=ended).delete()
+    run = ended.runs.get()
+    EquitySnapshot.objects.create(
+        bot=ended, run=run, time=now - timedelta(minutes=40), equity=1010, cash=0, position=0, price=0
+    )
+    curve = page("/equity.json?period=1d").json()
+    assert len(curve["time"]) == len(curve["equity"]) == len(curve["pnl"]) == figures.CURVE_POINTS
+    assert curve["time"] == sorted(curve["time"])
+    assert curve["equity"][-1] == pytest.approx(1019.9)  # the bot that runs
+    assert curve["pnl"][-1] == pytest.approx(29.9)  # its 19.9 and the ended one's 10
+
+
+def test_the_curve_takes_four_queries(page, bot, django_assert_num_queries):
+    # session, user, books, curve
+    with django_assert_num_queries(4):
+        page("/equity.json")
+
+
+def test_an_old_warning_needs_no_attention_any_more(page, bot):
+    Event.objects.update(recorded_at=timezone.now() - timedelta(days=8))
+    assert "All quiet" in page("/").text_

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.env import EnvError
+from orchestrator.servers import addresses
+
+
+def test_an_address_becomes_the_database_settings():
+    found = addresses.database("postgres://me:p%40ss@db.example.org:5433/trading?sslmode=require")
+    assert {key: found[key] for key in ("NAME", "USER", "PASSWORD", "HOST", "PORT", "OPTIONS")} == {
+        "NAME": "trading",
+        "USER": "me",
+        "PASSWORD": "p@ss",
+        "HOST": "db.example.org",
+        "PORT": "5433",
+        "OPTIONS": {"sslmode": "require"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("mysql://a@b/c", r"must start with postgres://, not 'mysql'\.$"),
+        ("postgres://a@b", r"must end with the database's name"),
+        ("postgres://a@b:99999/c", r"must have a port from 0 to 65535"),
+    ],
+)
+def test_an_address_that_is_none_is_one_sentence(url, sentence):
+    with pytest.raises(EnvError, match=f"^DATABASE_URL {sentence}"):
+        addresses.database(url)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import psycopg
+import pytest
+
+from orchestrator.servers import addresses
+from tests.orchestrator.processes import living, manage, running, stop, until
+
+
+@pytest.fixture(autouse=True)
+def stopped_in_the_end(own_home):
+    yield
+    manage(own_home, "services", "stop")
+    until(lambda: not living(own_home), 20, lambda: living(own_home))
+
+
+def status(home):
+    return json.loads(manage(home, "services", "status", "--json").stdout)
+
+
+def test_servers_start_in_the_background_and_stop(own_home):
+    started = manage(own_home, "services", "start", "--json")
+    assert (started.returncode, started.stderr) == (0, "")
+    assert json.loads(started.stdout)["running"] is True
+    with psycopg.connect(addresses.database_url()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert manage(own_home, "services", "start").returncode == 0
+    stopped = manage(own_home, "services", "stop")
+    assert (stopped.returncode, stopped.stdout) == (0, "No private servers are running.\n")
+    assert manage(own_home, "services", "status").returncode == 1
+
+
+def test_status_shows_where_the_servers_are_but_no_password(own_home):
+    manage(own_home, "services", "start")
+    answer = manage(own_home, "services", "status", "--json").stdout
+    assert json.loads(answer)["postgres"].startswith("127.0.0.1:")
+    assert (own_home / "postgres.password").read_text() not in answer
+    assert (own_home / "redis.password").read_text() not in answer
+
+
+def test_after_a_kill_nothing_is_left_and_the_next_start_works(own_home):
+    with running(own_home, "services", "run") as process:
+        until(addresses.are_written, 60, process.output.read_text)
+        assert len(living(own_home)) > 2
+        process.kill()
+        process.wait()
+    until(lambda: not living(own_home), 20, lambda: living(own_home))
+    assert (own_home / "servers.json").exists()
+    assert status(own_home)["running"] is False
+    assert manage(own_home, "services", "start").returncode == 0
+
+
+@pytest.mark.parametrize("program", ["/postgres", "/redis-server"])
+def test_a_server_that_dies_is_started_again(own_home, program):
+    def servers():
+        return {pid for pid, command in living(own_home).items() if command.split()[0].endswith(program)}
+
+    with running(own_home, "services", "run") as process:
+        until(addresses.are_written, 60, process.output.read_text)
+        (before,) = servers()
+        os.kill(before, signal.SIGKILL)
+        until(lambda: servers() - {before}, 20, process.output.read_text)
+        assert stop(process, signal.SIGTERM) == 0
+        assert process.output.read_text() == "No private servers are running.\n"
+
+
+def test_with_both_addresses_given_there_is_nothing_to_start(own_home):
+    answer = manage(own_home, "services", "start", DATABASE_URL="postgres://a@b/c", REDIS_URL="redis://b/0")
+    assert (answer.returncode, answer.stderr.splitlines()[-1]) == (
+        2,
+        "CommandError: DATABASE_URL and REDIS_URL are set, so there is nothing to start.",
+    )
