@@ -242,7 +242,7 @@ def asked(market: Market) -> Asked:
 
 LONG = "1" * 5000
 BAD = [
-    ({"kind": "gird"}, "KIND must be one of grid, not 'gird'."),
+    ({"kind": "gird"}, f"KIND must be one of {', '.join(KINDS)}, not 'gird'."),
     ({"exchange": "none"}, "market must be one that is stored, not SOL/USDT on none: import or sync it first."),
     ({"market": "BTC/USDT"}, "market must be one that is stored, not BTC/USDT on sim: import or sync it first."),
     ({"timeframe": "2m"}, "--timeframe must be one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, not '2m'."),

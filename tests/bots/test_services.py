@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from bots import runs, services
+from bots.kinds import KINDS
 from bots.models import Account, Balance, Bot, Event, Mode, Order, Run, Trade
 from bots.services import Refused
 from markets.models import Exchange, Feed, Market
@@ -128,7 +129,7 @@ def test_parameters_that_no_longer_fit_are_refused_at_the_start(bot):
     Bot.objects.update(params={"lower": 110, "upper": 90})
     assert refused(services.start, bot) == "upper must be above lower (110), not 90."
     Bot.objects.update(params=GRID, kind="gone")
-    assert refused(services.start, bot) == "kind must be one of grid, not 'gone'."
+    assert refused(services.start, bot) == f"kind must be one of {', '.join(KINDS)}, not 'gone'."
 
 
 def test_an_exchange_without_a_clock_is_told_in_a_sentence(bot):
@@ -280,7 +281,8 @@ def test_a_run_that_can_no_longer_be_read_can_still_be_stopped(bot, account, tra
     services.pause(bot)
     Run.objects.update(kind="gone")
     sentence = (
-        "Grid cannot go on: kind 'gone' is not installed; the installed kinds are grid. Stop it and keep its position."
+        f"Grid cannot go on: kind 'gone' is not installed; the installed kinds are {', '.join(KINDS)}. "
+        "Stop it and keep its position."
     )
     assert refused(services.resume, bot) == sentence
     assert refused(services.stop, bot, close_position=True) == sentence

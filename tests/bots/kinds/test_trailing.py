@@ -15,10 +15,8 @@ FLAT = (100, 100, 100, 100)
 
 def traded(*rows, terms=Terms(), **changed):  # noqa: B008
     _, steps = play("trailing", PARAMS | changed, bars(*rows), terms, 1000.0)
-    return [
-        (side, pytest.approx(price), KIND.tags[t["tag"]])
-        for (side, price, _), t in zip(fills(steps), steps.trades, strict=False)
-    ]
+    tags = [KIND.tags[trade["tag"]] for trade in steps.trades]
+    return [(side, pytest.approx(price), tag) for (side, price, _), tag in zip(fills(steps), tags, strict=True)]
 
 
 @pytest.mark.parametrize(
