@@ -1,4 +1,4 @@
-"""The demonstration: a simulated exchange, and grid bots that have been trading on it since yesterday."""
+"""The demonstration: a simulated exchange, and bots that have been trading on it since yesterday."""
 
 from __future__ import annotations
 
@@ -24,21 +24,37 @@ HISTORY_MS = 24 * 3_600_000
 MONEY = Decimal(100_000)
 
 
-class Grid(NamedTuple):
-    """A grid around the price at its start. half_width: of the range, as a fraction of the price."""
+class Entry(NamedTuple):
+    """One bot. around: parameters that are prices, as multiples of the price at its start."""
 
     name: str
     symbol: str
     allocation: Decimal
-    half_width: float
-    lines: int
-    spacing: str
+    kind: str
+    around: dict[str, float]
+    params: dict[str, Any]
 
 
-GRIDS = (
-    Grid("SOL grid", "SOL/USDT", Decimal(20_000), 0.10, 81, "arithmetic"),
-    Grid("DOGE geometric", "DOGE/USDT", Decimal(15_000), 0.15, 101, "geometric"),
-    Grid("BTC wide", "BTC/USDT", Decimal(25_000), 0.08, 81, "arithmetic"),
+BOTS = (
+    Entry("SOL grid", "SOL/USDT", Decimal(20_000), "grid", {"lower": 0.9, "upper": 1.1}, {"lines": 81}),
+    Entry(
+        "DOGE geometric",
+        "DOGE/USDT",
+        Decimal(15_000),
+        "grid",
+        {"lower": 0.85, "upper": 1.15},
+        {"lines": 101, "spacing": "geometric"},
+    ),
+    Entry("BTC wide", "BTC/USDT", Decimal(25_000), "grid", {"lower": 0.92, "upper": 1.08}, {"lines": 81}),
+    Entry("ETH infinity", "ETH/USDT", Decimal(15_000), "infinity_grid", {"lower": 0.8}, {"grid_profit": 0.3}),
+    Entry(
+        "XRP trailing",
+        "XRP/USDT",
+        Decimal(10_000),
+        "trailing",
+        {},
+        {"buy_distance": 0.4, "sell_activation": 1.0, "sell_distance": 0.4, "stop_loss": 3.0},
+    ),
 )
 
 
@@ -56,17 +72,17 @@ def seed(password: str) -> None:
     with transaction.atomic():
         owner = get_user_model().objects.create_superuser(USER, password=password)
         account = services.open_paper_account(owner, "Paper", exchange, {"USDT": MONEY})
-        for grid in GRIDS:
-            market = exchange.markets.get(symbol=grid.symbol)
+        for entry in BOTS:
+            market = exchange.markets.get(symbol=entry.symbol)
             bot = Bot.objects.create(
-                owner=owner, account=account, market=market, name=grid.name, kind="grid", timeframe=MINUTE,
-                allocation=grid.allocation, params=_params(grid, market, since),
+                owner=owner, account=account, market=market, name=entry.name, kind=entry.kind, timeframe=MINUTE,
+                allocation=entry.allocation, params=_params(entry, market, since),
             )  # fmt: skip
             services.start(bot, since)
     runs.advance_due()
 
 
-def _params(grid: Grid, market: Market, since: int) -> dict[str, Any]:
+def _params(entry: Entry, market: Market, since: int) -> dict[str, Any]:
     price = float(store.load(market.pk, MINUTE, start=since)[:1].open[0])
-    lower, upper = (to_decimal(price * (1 + side * grid.half_width), market.tick) for side in (-1, 1))
-    return {"lower": float(lower), "upper": float(upper), "lines": grid.lines, "spacing": grid.spacing}
+    around = {name: float(to_decimal(price * part, market.tick)) for name, part in entry.around.items()}
+    return around | entry.params

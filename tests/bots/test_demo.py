@@ -1,4 +1,4 @@
-"""The demonstration: grid bots that have traded since yesterday, made once, whatever interrupts it."""
+"""The demonstration: bots that have traded since yesterday, made once, whatever interrupts it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_demo_has_running_bots_that_traded_and_up_to_date_figures(client):
     assert seeded() == ""  # the password is known to who gave it
     assert client.login(username="demo", password="open sesame")
     assert get_user_model().objects.get().is_superuser
-    assert list(Bot.objects.values_list("status", flat=True)) == ["running"] * len(demo.GRIDS)
+    assert list(Bot.objects.values_list("status", flat=True)) == ["running"] * len(demo.BOTS)
     for run in Run.objects.all():
         feed = Feed.objects.get(market=run.market, timeframe=60)
         assert run.bar_time == feed.synced_to
@@ -69,7 +69,7 @@ def test_an_interrupted_seed_leaves_no_half_of_people_and_bots_and_goes_on(monke
     assert candles > 20 * 2000
     assert [model.objects.count() for model in (get_user_model(), Account, Bot, Run)] == [0] * 4
     seeded()
-    assert Bot.objects.filter(status="running").count() == len(demo.GRIDS)
+    assert Bot.objects.filter(status="running").count() == len(demo.BOTS)
     assert (Exchange.objects.count(), Market.objects.count(), Feed.objects.count()) == (1, 20, 20)
     assert candles <= Candle.objects.count() <= candles + 40  # fetched once
 
@@ -79,5 +79,5 @@ def test_runs_of_a_seed_that_died_before_its_last_step_are_led_on_by_the_worker(
     with pytest.raises(pytest.fail.Exception, match="died"):
         seeded()
     monkeypatch.undo()
-    assert runs.advance_due() == len(demo.GRIDS)
+    assert runs.advance_due() == len(demo.BOTS)
     assert Trade.objects.exists()

@@ -11,7 +11,7 @@ from orchestrator import env
 
 
 class Command(BaseCommand):
-    help = "Fill an empty database with the demonstration: a simulated exchange and running grid bots."
+    help = "Fill an empty database with the demonstration: a simulated exchange and running bots."
 
     def handle(self, **options: Any) -> None:
         if get_user_model().objects.filter(username=demo.USER).exists():
