@@ -113,7 +113,7 @@ def trade_event(row: Trade, trade: ExactTrade, kind: Kind, market: Market) -> To
     verb = "Bought" if row.side == Side.BUY else "Sold"
     text = f"{verb} {trade.amount:f} {market.base} at {trade.price:f} {market.quote}: {kind.reasons[trade.tag]}."
     if row.realized:
-        text += f" Locked in {row.realized:+.2f} {market.quote} before {trade.fee:f} fee."
+        text += f" Locked in {row.realized:+.2f} {market.quote} before a fee of {trade.fee:.4g}."
     return Event.Level.INFO, "trade", text, {"number": row.number}
 
 
