@@ -10,12 +10,17 @@ def main() -> None:
     from django.core.management import execute_from_command_line
     from django.db import OperationalError
 
+    from orchestrator import quickstart
     from orchestrator.env import EnvError
     from orchestrator.servers import addresses
     from orchestrator.servers.errors import ServerError
 
     try:
-        execute_from_command_line(sys.argv)
+        if sys.argv[1:] == ["quickstart"]:
+            # The parent of everything needs no app; loading them all would make each start a second slower.
+            quickstart.run(lambda line: print(line, flush=True))
+        else:
+            execute_from_command_line(sys.argv)
     except (EnvError, ServerError) as error:
         fail(str(error))
     except OperationalError as error:

@@ -46,7 +46,7 @@ def test_a_busy_port_stops_the_start_before_anything_runs(own_home, name):
         port = other.getsockname()[1]
         answer = manage(own_home, "quickstart", **{"PORT": 8999, "LIVE_PORT": 8998, name: port})
     assert answer.returncode == 2
-    assert answer.stderr.startswith(f"CommandError: Port {port} on 127.0.0.1 is taken: ")
+    assert answer.stderr.startswith(f"Port {port} on 127.0.0.1 is taken: ")
     assert len(answer.stderr.splitlines()) == 1
     assert not (own_home / "postgres").exists()
     assert living(own_home) == {}
@@ -55,4 +55,4 @@ def test_a_busy_port_stops_the_start_before_anything_runs(own_home, name):
 def test_a_host_of_another_machine_is_one_sentence(own_home):
     answer = manage(own_home, "quickstart", HOST="192.0.2.1")
     assert answer.returncode == 2
-    assert answer.stderr.startswith("CommandError: HOST '192.0.2.1' cannot be used: ")
+    assert answer.stderr.startswith("HOST '192.0.2.1' cannot be used: ")

@@ -1,174 +1,17 @@
 from __future__ import annotations
 
-import http.client
-import os
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
-from orchestrator import home
-from orchestrator.servers import addresses, children, ports
-from orchestrator.servers.errors import ServerError
-from orchestrator.servers.lock import Lock
-from orchestrator.servers.private import PrivateServers
-from orchestrator.servers.programs import PYTHON, programs
-from orchestrator.servers.supervisor import (
-    MARK,
-    POLL_SECONDS,
-    Running,
-    Stopped,
-    Supervisor,
-    end_left_over,
-    ignore_signals,
-    stop_on_signals,
-)
-
-WEB_SECONDS = 60
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+from orchestrator import quickstart
 
 
 class Command(BaseCommand):
+    """For help and call_command; manage.py goes to orchestrator.quickstart without loading the apps."""
+
     help = "Starts everything on this machine: servers, set-up, web, event stream, worker, beat. Ctrl-C stops it."
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stop_on_signals()
-        lock = Lock(home.folder() / "run.lock")
-        try:
-            if not lock.acquire("make run"):
-                holder = lock.holder()
-                raise CommandError(
-                    f"It runs already in {home.home()} (process {holder.pid if holder else 'unknown'}): stop that "
-                    "first, or set ORCHESTRATOR_HOME and PORT for a second one.",
-                    returncode=2,
-                )
-            end_left_over()
-            _check_ports()
-            self._run()
-        except Stopped:
-            self.stdout.write("Stopped.")
-        except ServerError as error:
-            raise CommandError(str(error), returncode=2) from None
-        finally:
-            lock.release()
-
-    def _run(self) -> None:
-        with _servers() as (servers, environment):
-            started = programs(settings.HOST, settings.PORT, settings.LIVE_PORT)
-            with Supervisor(started, environment, self._say) as supervisor:
-                self._bring_up(supervisor, environment)
-                self._say(f"Ready: {_address()}   (Ctrl-C stops everything; logs are in {home.folder('logs')})")
-                while True:
-                    time.sleep(POLL_SECONDS)
-                    supervisor.look()
-                    for name in servers.revive() if servers else []:
-                        self._say(f"{name} ended and was started again: {home.folder('logs')}")
-
-    def _bring_up(self, supervisor: Supervisor, environment: dict[str, str]) -> None:
-        """Set up and start, web first: starting all at once, the page somebody waits for would take twice as long."""
-        stamp = home.Stamp("quickstart", f"{home.sources_digest()} {environment['DATABASE_URL']} {settings.DEBUG}")
-        with _preparation(environment) as preparation:
-            # When nothing changed since the last start the set-up only makes sure of that: no reason to wait for it.
-            if not stamp.is_set():
-                _wait_for(preparation)
-            supervisor.start("web")
-            _wait_for_web(supervisor.running[0])
-            _wait_for(preparation)
-        stamp.set()
-        supervisor.start()
-
-    def _say(self, line: str) -> None:
-        self.stdout.write(line)
-        self.stdout.flush()
-
-
-@contextmanager
-def _servers() -> Iterator[tuple[PrivateServers | None, dict[str, str]]]:
-    """The servers to use and the environment that leads to them; those of `services start` when they run."""
-    holder = addresses.lock().holder()
-    if holder:
-        yield None, _environment()
-        return
-    servers = PrivateServers("make run")
-    try:
-        with servers:
-            yield servers, _environment()
-    finally:
-        ignore_signals()
-
-
-@contextmanager
-def _preparation(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """`manage.py prepare`, in a process of its own, as this one read its settings before there was a database."""
-    child = subprocess.Popen([PYTHON, "manage.py", "prepare"], cwd=home.PROJECT, env=environment, process_group=0)
-    try:
-        yield child
-    finally:
-        children.kill_group(child.pid)
-        child.wait()
-
-
-def _wait_for(preparation: subprocess.Popen[bytes]) -> None:
-    if preparation.wait() != 0:
-        raise ServerError("The set-up failed, for the reason above.")
-
-
-def _environment() -> dict[str, str]:
-    return {
-        **os.environ,
-        "ORCHESTRATOR_HOME": str(home.home()),
-        "DATABASE_URL": addresses.database_url(),
-        "REDIS_URL": addresses.redis_url(),
-        "PYTHONUNBUFFERED": "1",
-        MARK: str(home.home()),
-    }
-
-
-def _check_ports() -> None:
-    if settings.PORT == settings.LIVE_PORT:
-        raise CommandError(f"LIVE_PORT must differ from PORT, both are {settings.PORT}.", returncode=2)
-    for name, port in (("PORT", settings.PORT), ("LIVE_PORT", settings.LIVE_PORT)):
-        try:
-            free = ports.is_free(port, settings.HOST)
-        except OSError as error:
-            raise CommandError(f"HOST {settings.HOST!r} cannot be used: {error.strerror}.", returncode=2) from None
-        if not free:
-            raise CommandError(
-                f"Port {port} on {settings.HOST} is taken: stop what uses it or set {name}, for example "
-                f"`{name}={port + 10 if port < 65_000 else 8010} make run`.",
-                returncode=2,
-            )
-
-
-def _wait_for_web(web: Running) -> None:
-    deadline = time.monotonic() + WEB_SECONDS
-    while not _answers():
-        if web.child is None or web.child.poll() is not None or time.monotonic() > deadline:
-            raise ServerError(f"The web server did not start, see {web.log.path}: {children.last_line(web.log.path)}")
-        time.sleep(0.02)
-
-
-def _answers() -> bool:
-    """Whether a page comes back without a server error. A page also makes the processes load what pages need."""
-    connection = http.client.HTTPConnection(_reachable_host(), settings.PORT, timeout=WEB_SECONDS)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().status < 500
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _reachable_host() -> str:
-    return EVERYWHERE.get(settings.HOST, settings.HOST)
-
-
-def _address() -> str:
-    host = _reachable_host()
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}/"
+        quickstart.run(self.stdout.write)
