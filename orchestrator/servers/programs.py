@@ -50,7 +50,8 @@ def worker() -> Program:
     command += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
     # SIGTERM lets running tasks end, SIGQUIT does not: tasks are safe to cut off, as each commits or does nothing.
     stop = [(_TERM, 10.0), (signal.SIGQUIT, 2.0)]
-    return Program("worker", command, {"ORCHESTRATOR_PROCESS": "worker"}, stop, death_signal=signal.SIGQUIT)
+    # Asked to stop while its broker dies beside it, Celery may hang; killed, its pool processes end by themselves.
+    return Program("worker", command, {"ORCHESTRATOR_PROCESS": "worker"}, stop, death_signal=signal.SIGKILL)
 
 
 def beat() -> Program:
