@@ -75,7 +75,9 @@ def refusal(run: Any, orders: Any, setup: Any, slot: int) -> tuple[int, float]:
         if short > NOISE * setup["allocation"]:
             return REFUSED_ALLOCATION, short
         return 0, 0.0
-    short = amount + promised(orders, slot) - run["position"]
+    # A stop is an alternative to the resting sells: whichever comes first takes the position.
+    others = promised(orders, slot) if order["type"] in (LIMIT, MARKET) else 0.0
+    short = amount + others - run["position"]
     if short > 0.5 * setup["lot"] and short > NOISE * amount:
         return REFUSED_POSITION, short
     return 0, 0.0

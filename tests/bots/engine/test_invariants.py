@@ -93,7 +93,33 @@ def trailing_params(draw) -> dict:
     return params
 
 
-PARAMS = {"grid": grid_params(), "infinity_grid": infinity_grid_params(), "trailing": trailing_params()}
+@st.composite
+def dca_params(draw) -> dict:
+    params = {
+        "base_order": draw(st.sampled_from([50.0, 500.0])),
+        "safety_order": draw(st.sampled_from([50.0, 200.0])),
+        "max_safety_orders": draw(st.integers(0, 6)),
+        "active_safety_orders": draw(st.integers(0, 7)),
+        "step": draw(st.sampled_from([0.2, 1.0, 3.0])),
+        "step_scale": draw(st.sampled_from([0.8, 1.0, 1.5])),
+        "volume_scale": draw(st.sampled_from([1.0, 1.4])),
+        "take_profit": draw(st.sampled_from([1.2, 3.0])),
+        "take_profit_on": draw(st.sampled_from(["total", "base"])),
+        "cooldown": draw(st.sampled_from([0, 120])),
+        "max_deals": draw(st.integers(0, 3)),
+    }
+    for name, values in {"trailing": [0.2, 0.5], "stop_loss": [70.0], "max_price": [99.0, 101.0]}.items():
+        if draw(st.booleans()):
+            params[name] = draw(st.sampled_from(values))
+    return params
+
+
+PARAMS = {
+    "grid": grid_params(),
+    "infinity_grid": infinity_grid_params(),
+    "trailing": trailing_params(),
+    "dca": dca_params(),
+}
 every_kind = pytest.mark.parametrize("slug", list(KINDS))
 
 
