@@ -6,10 +6,12 @@ A stretch of candles and everything it caused is one transaction: after a crash 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
@@ -60,11 +62,17 @@ def backtest(kind_slug: str, raw: dict[str, Any], market: Market, capital: Decim
 
 def engine_of(run: Run) -> Engine:
     """The engine as the run left it. Raises ValueError (ParamsError too) when its state or parameters do not fit."""
-    kind = KINDS.get(run.kind)
+    constants = (json.dumps(constant, sort_keys=True) for constant in (run.params, run.terms))
+    return _fresh(run.kind, *constants, float(run.allocation)).restore(bytes(run.state), bytes(run.orders))
+
+
+@lru_cache(maxsize=20_000)
+def _fresh(kind_slug: str, params: str, terms: str, allocation: float) -> Engine:
+    """A run that has seen nothing, kept: preparing the constants anew costs more than stepping a candle."""
+    kind = KINDS.get(kind_slug)
     if kind is None:
-        raise ValueError(f"kind {run.kind!r} is not installed; the installed kinds are {', '.join(KINDS)}.")
-    engine = Engine.new(kind, kind.read(run.params), Terms(**run.terms), float(run.allocation))
-    return engine.restore(bytes(run.state), bytes(run.orders))
+        raise ValueError(f"kind {kind_slug!r} is not installed; the installed kinds are {', '.join(KINDS)}.")
+    return Engine.new(kind, kind.read(json.loads(params)), Terms(**json.loads(terms)), allocation)
 
 
 def due() -> QuerySet[Run]:

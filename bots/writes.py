@@ -33,7 +33,8 @@ def write(shard: Sequence[Outcome]) -> None:
     _write_ends([outcome for outcome in shard if outcome.ended])
     Event.objects.bulk_create([row for outcome in shard for row in outcome.events])
     rows.update([outcome.run for outcome in shard], *_RUN_FIGURES, *_RUN_STATE)
-    notify.changed(notify.bot_topic(outcome.run.bot.owner_id, outcome.run.bot_id) for outcome in shard)
+    seen = (outcome.run for outcome in shard if outcome.run.mode != Mode.REPLAY)
+    notify.changed(notify.bot_topic(run.bot.owner_id, run.bot_id) for run in seen)
 
 
 def write_orders(changed: Sequence[Outcome]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,16 +40,15 @@ class Engine:
         return cls(kind, terms.setup(allocation), vector, run, np.zeros(kind.slots(params), ORDER))
 
     def restore(self, run: bytes, orders: bytes) -> Engine:
-        """Take up saved state. Raises ValueError when it was saved in another layout."""
+        """A run of the same constants with saved state. Raises ValueError when it was saved in another layout."""
         if len(run) != RUN.itemsize or len(orders) != self.orders.nbytes:
             raise ValueError(
                 f"saved state has {len(run)} + {len(orders)} bytes, not {RUN.itemsize} + {self.orders.nbytes}"
             )
-        self.run = np.frombuffer(bytearray(run), RUN)
-        self.orders = np.frombuffer(bytearray(orders), ORDER)
-        if self.run["version"][0] != STATE_VERSION:
-            raise ValueError(f"saved state has version {self.run['version'][0]}, not {STATE_VERSION}")
-        return self
+        state = np.frombuffer(bytearray(run), RUN)
+        if state["version"][0] != STATE_VERSION:
+            raise ValueError(f"saved state has version {state['version'][0]}, not {STATE_VERSION}")
+        return replace(self, run=state, orders=np.frombuffer(bytearray(orders), ORDER))
 
     def want_flat(self) -> None:
         """Want nothing but the position sold (or bought back) at the next price."""
