@@ -16,6 +16,7 @@ from dashboard.paging import page
 from dashboard.views.fragments import varies, wants_fragment
 from markets.models import Market
 from markets.series import TIMEFRAME_NAMES, TIMEFRAMES
+from markets.services import indicator_columns
 
 PAGE_SIZE = 50
 MOST_CANDLES = 2_000
@@ -118,11 +119,17 @@ def market_chart_json(request: HttpRequest, market_id: int) -> HttpResponse:
     first = max(len(loaded) - limit, 0)
     if after is not None:
         first = max(first, int(loaded.time.searchsorted(after)))
+    if before is None and timeframe in stored_timeframes(market) and first < len(loaded):
+        last = int(loaded.time[-1])
+        indicators = indicator_columns(market, timeframe, names, len(loaded) - first, last)
+    else:
+        # The worker keeps the newest candles of stored timeframes; a scroll into the past is computed here.
+        indicators = {name: computed(name, loaded, first) for name in names}
     return JsonResponse(
         {
             "timeframe": timeframe,
             "candles": charts.candle_columns(loaded[first:]),
-            "indicators": {name: computed(name, loaded, first) for name in names},
+            "indicators": indicators,
         }
     )
 

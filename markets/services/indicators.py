@@ -26,22 +26,24 @@ Columns = dict[str, Column]
 
 
 def indicator_columns(
-    market: Market, timeframe: int, names: Iterable[str], limit: int
+    market: Market, timeframe: int, names: Iterable[str], limit: int, last: int | None = None
 ) -> dict[str, dict[str, list[float | None]]]:
     """Indicator -> output -> values at the last `limit` stored candles, ascending, None while warming up.
 
+    last: open time, ms UTC, of the last candle wanted, so that the values fit candles already read; else the newest.
     Read from what the worker left in the cache, computed when it is not there. Raises ValueError for an unknown name.
     """
     wanted = list(names)
     for name in wanted:
         indicator(name)
-    last = store.last_time(market.pk, timeframe)
+    if last is None:
+        last = store.last_time(market.pk, timeframe)
     if last is None:
         return {name: {output: [] for output in INDICATORS[name].outputs} for name in wanted}
     found = _cached(market.pk, timeframe, last, wanted) if limit <= WINDOW else {}
     cold = [name for name in wanted if name not in found]
     if cold:
-        found |= _computed(market.pk, timeframe, cold, max(limit, WINDOW))
+        found |= _computed(market.pk, timeframe, cold, max(limit, WINDOW), last)
         if limit <= WINDOW:
             _keep({_key(market.pk, timeframe, name, last): found[name] for name in cold})
     return {name: {output: _plain(column[-limit:]) for output, column in found[name].items()} for name in wanted}
@@ -72,8 +74,8 @@ def _keep(entries: Mapping[str, Columns]) -> None:
         logger.warning("indicator cache cannot be written: %s", error)
 
 
-def _computed(market_id: int, timeframe: int, names: Iterable[str], window: int) -> dict[str, Columns]:
-    candles = store.load(market_id, timeframe, limit=window + LEAD)
+def _computed(market_id: int, timeframe: int, names: Iterable[str], window: int, last: int) -> dict[str, Columns]:
+    candles = store.load(market_id, timeframe, end=last + 1, limit=window + LEAD)
     return {name: _columns(name, candles, window) for name in names}
 
 
@@ -90,7 +92,7 @@ def compute_indicators() -> int:
         last = store.last_time(feed.market_id, feed.timeframe)
         if last is None:
             continue
-        found = _computed(feed.market_id, feed.timeframe, INDICATORS, WINDOW)
+        found = _computed(feed.market_id, feed.timeframe, INDICATORS, WINDOW, last)
         _keep({_key(feed.market_id, feed.timeframe, name, last): columns for name, columns in found.items()})
         snapshots += [_snapshot(feed, name, last, columns) for name, columns in found.items()]
     IndicatorSnapshot.objects.bulk_create(

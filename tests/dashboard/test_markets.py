@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
+from django.core.cache import cache
 
 from markets.models import Feed
 from tests.dashboard.cast import make_bot, make_market
@@ -101,3 +103,12 @@ def test_the_table_of_candles_needs_no_script(page, market, django_assert_num_qu
         text = page(f"/markets/{market.pk}/candles/").text_
     assert text.count("<tr>") == 101
     assert "before=" in text
+
+
+def test_the_chart_reads_what_the_worker_kept(page, market, settings):
+    """A marked value under the last candle's key in the cache comes out on the chart."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    chart = f"/markets/{market.pk}/chart.json?limit=5&indicators=sma"
+    last = page(chart).json()["candles"]["time"][-1] * 1000
+    cache.set(f"indicator:{market.pk}:60:sma:{last}", {"sma": np.arange(1000.0)})
+    assert page(chart).json()["indicators"]["sma"]["sma"] == [995.0, 996.0, 997.0, 998.0, 999.0]
