@@ -15,6 +15,7 @@ from bots import services
 from bots.forms import BotForm, ExactField, form_for, param_fields
 from bots.kinds import KINDS
 from bots.models import Account, Balance, Bot, Event, Order, Run, Trade
+from markets.admin import prefilled
 
 if TYPE_CHECKING:
     BotModelAdmin = admin.ModelAdmin[Bot]
@@ -87,6 +88,9 @@ class BotAdmin(BotModelAdmin):
         if db_field.name == "account":
             kwargs["queryset"] = _own(Account.objects.select_related("exchange", "owner"), request)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return prefilled(super().get_changeform_initial_data(request), "market")
 
     def save_model(self, request: HttpRequest, obj: Bot, form: Any, change: bool) -> None:
         services.configure(obj)

@@ -7,10 +7,14 @@ Average cost, as in bots/engine/ledger.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal, localcontext
 
 # Scale of the database's columns: each figure is what its column holds, so that a resumed book equals a rebuilt one.
 SCALE = Decimal(1).scaleb(-18)
+# The usual 28 digits would leave ten before the point: too few for prices and sums in rupiah or dong.
+WIDE = Context(prec=60)
+# The columns hold less.
+LIMIT = Decimal(10) ** 20
 
 
 @dataclass(slots=True)
@@ -25,7 +29,7 @@ class Book:
 
     def apply(self, side: int, price: Decimal, amount: Decimal, fee: Decimal) -> Decimal:
         """Book a trade; side 1 buys, -1 sells. Returns the profit it locked in, before its fee."""
-        with localcontext(prec=60):
+        with localcontext(WIDE):
             realized = self._move(side, price, amount)
             self.cash -= side * price * amount + fee
             self.realized += realized
@@ -46,9 +50,18 @@ class Book:
         return realized
 
     def equity(self, price: Decimal) -> Decimal:
-        return self.cash + self.position * price
+        """To the scale of its column."""
+        return WIDE.add(self.cash, WIDE.multiply(self.position, price)).quantize(SCALE, context=WIDE)
 
     @property
     def average(self) -> Decimal:
         """Average price of the position; 0 when flat."""
-        return abs(self.cost / self.position).quantize(SCALE) if self.position else Decimal(0)
+        if not self.position:
+            return Decimal(0)
+        return abs(WIDE.divide(self.cost, self.position)).quantize(SCALE, context=WIDE)
+
+    def check(self) -> None:
+        """Raises ValueError for a figure that its column cannot hold."""
+        for name in ("cash", "position", "cost", "realized", "fees"):
+            if abs(getattr(self, name)) >= LIMIT:
+                raise ValueError(f"{name} must be below {LIMIT:.0e} to be stored, not {getattr(self, name):.6g}.")

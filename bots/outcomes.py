@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from django.utils import timezone
 
-from bots.book import SCALE, Book
+from bots.book import Book
 from bots.engine.simulate import Engine, Steps
 from bots.engine.types import FAILED, STOPPED
 from bots.models import Bot, EquitySnapshot, Event, Run, Trade
@@ -68,10 +68,11 @@ class Outcome:
             run.trades_count += 1
             self.trade_rows.append(_trade_row(run, trade, realized))
             self.holdings.append((book.position, book.average))
+        book.check()
         for name in ("cash", "position", "cost", "realized", "fees"):
             setattr(run, name, getattr(book, name))
         run.last_price = float(candles.close[-1])
-        run.equity = book.equity(Decimal(repr(run.last_price))).quantize(SCALE)
+        run.equity = book.equity(Decimal(repr(run.last_price)))
         run.bar_time = int(candles.time[-1])
 
     def _take_state(self) -> None:

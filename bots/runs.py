@@ -104,8 +104,9 @@ def _lead(run: Run, bars: Bars) -> Outcome | None:
             return None
         engine = engine_of(run)
         return Outcome.of(run, engine, step(engine, candles), candles)
-    except ValueError as error:
+    except (ValueError, ArithmeticError, LookupError, TypeError) as error:  # whatever its state or figures are
         log.exception("run %s cannot be stepped", run.pk)
+        run.refresh_from_db()  # what was booked before the fault is not stored
         return Outcome.failure(run, str(error))
 
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -11,12 +12,19 @@ from markets import services
 from markets.models import Exchange, Feed, Market
 from markets.surface import GatewayError
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
 if TYPE_CHECKING:
     ExchangeAdminBase = admin.ModelAdmin[Exchange]
     MarketAdminBase = admin.ModelAdmin[Market]
     FeedAdminBase = admin.ModelAdmin[Feed]
 else:
     ExchangeAdminBase = MarketAdminBase = FeedAdminBase = admin.ModelAdmin
+
+
+def prefilled(initial: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """What an address fills into a form, without keys that are no numbers: Django's autocomplete breaks on those."""
+    return {name: value for name, value in initial.items() if name not in keys or _NUMBER.fullmatch(str(value))}
 
 
 class ExchangeAdmin(ExchangeAdminBase):
@@ -57,6 +65,9 @@ class MarketAdmin(MarketAdminBase):
     autocomplete_fields = ["exchange"]
     readonly_fields = ["last", "last_at", "change_24h", "quote_volume_24h"]
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return prefilled(super().get_changeform_initial_data(request), "exchange")
+
     @admin.display(description="tick", ordering="tick")
     def tick_text(self, market: Market) -> str:
         return f"{market.tick.normalize():f}"
@@ -73,6 +84,9 @@ class FeedAdmin(FeedAdminBase):
     search_fields = ["market__symbol", "error"]
     autocomplete_fields = ["market"]
     readonly_fields = ["synced", "checked_at", "error"]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return prefilled(super().get_changeform_initial_data(request), "market")
 
     @admin.display(description="last candle", ordering="synced_to", empty_value="–")
     def synced(self, feed: Feed) -> datetime | None:

@@ -6,13 +6,15 @@ plain Python and give the same numbers. They return the float nearest to the dec
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 import numpy as np
 from numba import njit
 
 # A step counts as reached when less than this part of it is missing: what float arithmetic loses on the way.
 NOISE = 1e-9
+# The usual 28 digits hold ten before the point beside a step of 1e-18.
+_WIDE = Context(prec=60)
 _ULPS = 4 * 2.220446049250313e-16
 
 FINE, ROUNDS_TO_ZERO, BELOW_MIN_AMOUNT, BELOW_MIN_COST = range(4)
@@ -95,5 +97,5 @@ def to_decimal(x: float, step: Decimal) -> Decimal:
     exact = Decimal(repr(float(x)))
     if not step:
         return exact
-    multiple = (exact / step).to_integral_value(ROUND_HALF_EVEN) * step
-    return multiple.quantize(Decimal(1).scaleb(-decimals(step)))
+    steps = _WIDE.divide(exact, step).to_integral_value(ROUND_HALF_EVEN)
+    return _WIDE.multiply(steps, step).quantize(Decimal(1).scaleb(-decimals(step)), context=_WIDE)

@@ -5,7 +5,8 @@ import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import task_prerun, worker_process_init
+from django.db import close_old_connections
 
 from orchestrator.servers.privileges import end_with_parent
 
@@ -22,3 +23,11 @@ def _die_with_the_worker(**_: Any) -> None:
 
 
 worker_process_init.connect(_die_with_the_worker, weak=False)
+
+
+def _check_connections(**_: Any) -> None:
+    """Keeping connections from task to task keeps dead ones too: after a restart of the database no task would run."""
+    close_old_connections()
+
+
+task_prerun.connect(_check_connections, weak=False)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from urllib.parse import urljoin, urlsplit
 
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
 # Pages of development tools; they and Django's tracebacks bring inline scripts.
@@ -42,5 +43,16 @@ def content_security_policy(
         if not (settings.DEBUG and (request.path.startswith(_TOOLS) or response.status_code >= 400)):
             response.headers.setdefault("Content-Security-Policy", _policy(request))
         return response
+
+    return middleware
+
+
+def no_null_bytes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """A NUL in an address of the admin is a bad request: its filters hand it on to PostgreSQL, which refuses it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.path.startswith("/admin/") and "%00" in request.META.get("QUERY_STRING", ""):
+            raise BadRequest("The address holds a NUL byte.")
+        return get_response(request)
 
     return middleware

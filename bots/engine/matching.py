@@ -104,7 +104,8 @@ def fill(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, slot: int) 
     side = order["side"]
     price = run["price"]
     if order["type"] != LIMIT:
-        price = round_to_step(price * (1.0 + side * setup["slippage"]), setup["tick"])
+        # Nothing is had for nothing, however coarse the tick.
+        price = max(round_to_step(price * (1.0 + side * setup["slippage"]), setup["tick"]), setup["tick"])
     amount = order["amount"] - order["filled"]
     fee = fee_of(order, setup, price * amount)
     order_type = order["type"]

@@ -98,6 +98,12 @@ def check(params: Params, terms: Terms, allocation: float) -> Problems:
             f"grid_profit: a step of {params.grid_profit:.3g} % is below twice the fee {100 * terms.maker:.3g} %: "
             "every cycle would lose."
         )
+    # Levels are closest at the lowest price; rounded to one tick, neighbours would trade with each other for ever.
+    elif params.lower * (ratio - 1.0) < terms.tick:
+        problems["lower"] = (
+            f"lower must be at least {terms.tick / (ratio - 1.0):.6g} for levels of {params.grid_profit:.3g} % that "
+            f"are a tick ({terms.tick:.15g}) apart, not {params.lower:.15g}."
+        )
     # The largest slice there can be: everything bought, nothing reserved.
     largest = allocation * (1.0 - 1.0 / ratio)
     if largest < terms.min_cost:

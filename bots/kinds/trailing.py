@@ -137,8 +137,11 @@ def buy(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
 
 @njit(cache=True)
 def seek_low(run: Any, orders: Any, params: Any, notes: Any) -> None:
-    """Wait for the activation price, or follow the low from now on."""
-    activation = params[_BUY_ACTIVATION]
+    """Wait for the activation price, or follow the low from now on.
+
+    Above the highest buy price a turn buys nothing, and a rise is full of turns: wait for the price to come down to it.
+    """
+    activation = params[_BUY_ACTIVATION] if params[_BUY_ACTIVATION] > 0.0 else params[_BUY_LIMIT]
     if activation > 0.0 and run["price"] > activation:
         alarm(run, orders, _TRADE, SELL, activation, ACTIVATION)
         note(run, notes, WAITS_TO_BUY, _TRADE, activation)

@@ -153,6 +153,26 @@ def test_a_run_that_cannot_be_stepped_fails_alone_with_its_reason(bot, close, ac
     assert stored(good) == exact(expected(bot, wandering()))
 
 
+@pytest.mark.parametrize(("price", "status"), [(1.5e9, "running"), (1e19, "failed")])
+def test_great_sums_are_kept_and_those_beyond_the_columns_fail_alone(bot, close, account, price, status):
+    """A billion dong a coin, and a hundred billion of them in the account, are everyday figures."""
+    account.balances.update(free=Decimal("9e19"))
+    bot.params = {"lower": price, "upper": price * 2, "lines": 5}
+    bot.allocation = Decimal(100 * int(price)) if status == "running" else Decimal("8e19")
+    bot.save()
+    run = services.start(bot, START)
+    close(bars((price, price, price, price), (price, price * 2.1, price, price * 2.1)))
+    runs.advance_due()
+    bot.refresh_from_db()
+    run.refresh_from_db()
+    assert bot.status == status
+    assert run.trades_count == run.trades.count()
+    if status == "running":
+        assert run.equity == run.cash > bot.allocation > Decimal(10) ** 11
+    else:
+        assert "must be below 1e+20 to be stored" in bot.reason
+
+
 def test_a_run_that_ends_itself_gives_its_money_back(bot, close, account):
     bot.params = GRID | {"stop_loss": 85.0}
     bot.save()

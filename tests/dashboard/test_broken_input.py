@@ -37,5 +37,16 @@ def test_a_number_too_large_for_the_database_is_not_found(page, path):
     assert page(path.format(10**30)).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/admin/bots/bot/", "/admin/bots/run/"])
+def test_a_null_byte_in_an_address_of_the_admin_is_a_bad_request(admin_client, path):
+    assert admin_client.get(f"{path}?kind=%00").status_code == 400
+
+
+@pytest.mark.parametrize("word", [*WORDS[:-1], "", "1"])
+@pytest.mark.parametrize("form", ["bots/bot/add/?market", "markets/feed/add/?market", "markets/market/add/?exchange"])
+def test_admin_forms_ignore_what_cannot_be_filled_in(admin_client, form, word):
+    assert admin_client.get(f"/admin/{form}={word}").status_code == (400 if word == "%00" else 200)
+
+
 def test_an_unknown_action_is_not_found(page, bot):
     assert page(f"/bots/{bot.pk}/explode/").status_code == 404

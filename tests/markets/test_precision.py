@@ -85,3 +85,8 @@ def test_a_step_knows_its_decimals(step, digits):
 def test_an_order_too_small_is_refused_with_the_bound_and_the_value(amount, price, sentence):
     reason = precision.refusal(amount, price, lot=0.001, min_amount=0.002, min_cost=10)
     assert reason is None if sentence is None else sentence in reason
+
+
+def test_large_multiples_of_the_finest_step_are_exact():
+    assert precision.to_decimal(1e19, Decimal("1e-18")) == Decimal(10) ** 19
+    assert precision.to_decimal(123456789012.5, Decimal("1e-18")) == Decimal("123456789012.5")

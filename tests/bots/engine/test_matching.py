@@ -10,7 +10,7 @@ from numba import njit
 from bots.engine.matching import most_fills
 from bots.engine.orders import place, place_trailing
 from bots.engine.simulate import Engine, step
-from bots.engine.types import BUY, FAILED, MARKET, SELL, TOO_MANY_FILLS, Terms
+from bots.engine.types import BUY, FAILED, MARKET, REFUSED_ALLOCATION, SELL, TOO_MANY_FILLS, Terms
 from bots.kinds import KINDS
 from tests.bots.conftest import GRID, bars, fills, play
 
@@ -133,3 +133,9 @@ def test_a_trailing_stop_follows_the_best_price(rows, sold_at):
     steps = step(engine, bars((100, 100, 100, 100), *rows))
     sells = [price for side, price, _ in fills(steps) if side == "sell"]
     assert sells == ([] if sold_at is None else [pytest.approx(sold_at)])
+
+
+def test_nothing_is_bought_for_nothing_on_a_tick_coarser_than_the_price():
+    _, steps = play("trailing", {"start_with": "sell"}, bars((1, 1, 1, 1)), Terms(tick=10.0), 1000.0)
+    assert not len(steps.trades)
+    assert steps.notes["code"].tolist() == [REFUSED_ALLOCATION]

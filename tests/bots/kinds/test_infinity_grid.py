@@ -78,3 +78,9 @@ def test_parameters_that_do_not_fit_get_a_sentence(changed, terms, money, proble
     with pytest.raises(ParamsError) as caught:
         KIND.validate(PARAMS | changed, terms, money)
     assert caught.value.problems == problems
+
+
+def test_levels_that_the_tick_would_throw_together_are_refused():
+    with pytest.raises(ParamsError, match=r"lower must be at least 100 for levels of 1 % that are a tick \(1\) apart"):
+        KIND.validate({"lower": 99.0, "grid_profit": 1.0}, Terms(tick=1.0), 1000.0)
+    KIND.validate({"lower": 100.0, "grid_profit": 1.0}, Terms(tick=1.0), 1000.0)

@@ -41,6 +41,12 @@ def traded(*rows, terms=Terms(), **changed):  # noqa: B008
         ),
         pytest.param([FLAT, (100, 115, 100, 115)], {"buy_limit": 105}, [], id="a turn above the limit buys nothing"),
         pytest.param(
+            [FLAT, (100, 300, 100, 300), (300, 300, 80, 80), (80, 81, 80, 81)],
+            {"buy_limit": 90, "buy_distance": 1},
+            [("buy", 80.8, "buy")],
+            id="a long rise above the limit is waited out",
+        ),
+        pytest.param(
             [FLAT, (100, 130, 100, 130), (130, 130, 110, 110)],
             {"start_with": "sell"},
             [("buy", 100.0, "buy"), ("sell", 117.0, "sell")],

@@ -1,0 +1,94 @@
+"""Every address of the project, asked by those who may not: a new one fails here until it says who may see it."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from tests.dashboard.cast import make_bot, make_market, make_user
+
+PUBLIC = {"login"}
+EVERYBODYS = {"overview", "equity", "bots", "markets", "market", "market-chart", "market-candles", "logout"}
+OWNERS = {"bot", "bot-chart", "bot-equity", "bot-action"}
+# Of the admin, what needs no login: the form itself and what leads to it, and words without data.
+ADMIN_PUBLIC = {"admin:login", "admin:logout"}
+FRAGMENT = {"HX-Request": "true"}
+
+
+def patterns(resolver=None, namespace="", before=""):
+    """(name with its namespace, path with its <converters>) of every address."""
+    for one in (resolver or get_resolver()).url_patterns:
+        path = before + str(one.pattern)
+        if isinstance(one, URLResolver):
+            yield from patterns(one, f"{one.namespace}:" if one.namespace else namespace, path)
+        elif isinstance(one, URLPattern):
+            yield (namespace + one.name if one.name else path), path
+
+
+ALL = list(patterns())
+ADMIN = [(name, path) for name, path in ALL if path.startswith("admin/")]
+
+
+def filled(path, pk):
+    """An admin path with an object in the place of its converters."""
+    for converter in ("<path:object_id>", "<int:content_type_id>", "<id>", "<app_label>"):
+        path = path.replace(converter, str(pk))
+    for regex, word in (("^(?P<app_label>auth|django_celery_beat|bots|markets)/$", "bots/"), ("(?P<url>.*)$", "x")):
+        path = path.replace(regex, word)
+    return "/" + path.replace("<path:url>", "x")
+
+
+def address(name, bot):
+    first = {"bot": bot.pk, "market": bot.market_id}.get(name.partition("-")[0])
+    return reverse(name, args=[*([first] if first else []), *(["stop"] if name == "bot-action" else [])])
+
+
+@pytest.fixture
+def bot(db):
+    return make_bot(make_user("owner"), make_market())
+
+
+def test_every_address_says_who_may_see_it():
+    assert {name for name, path in ALL if not path.startswith("admin/")} == PUBLIC | EVERYBODYS | OWNERS
+
+
+@pytest.mark.parametrize("name", sorted(EVERYBODYS | OWNERS))
+def test_nobody_sees_a_page_without_logging_in(client, bot, name):
+    for method in (client.get, client.post):
+        answer = method(address(name, bot))
+        assert answer.status_code == 302
+        assert answer.headers["Location"].startswith("/login/")
+
+
+@pytest.mark.parametrize("headers", [{}, FRAGMENT])
+@pytest.mark.parametrize("name", sorted(OWNERS))
+def test_what_belongs_to_another_is_not_there_for_a_superuser_either(client, bot, name, headers):
+    client.force_login(make_user("stranger", is_staff=True, is_superuser=True))
+    assert client.get(address(name, bot), headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("headers", [{}, FRAGMENT])
+@pytest.mark.parametrize("name", sorted(EVERYBODYS - {"logout"}))
+def test_pages_for_everybody_show_nothing_of_another(client, bot, name, headers):
+    client.force_login(make_user("stranger"))
+    answer = client.get(address(name, bot), headers=headers)
+    assert answer.status_code == 200
+    assert bot.name not in answer.content.decode()
+
+
+@pytest.mark.parametrize(("name", "path"), [pair for pair in ADMIN if pair[0] not in ADMIN_PUBLIC])
+def test_the_admin_is_for_staff_alone(client, bot, name, path):
+    for user in (None, make_user("visitor")):
+        if user:
+            client.force_login(user)
+        for method in (client.get, client.post):
+            answer = method(filled(path, bot.pk))
+            assert answer.status_code == 302
+            assert "/login/" in answer.headers["Location"]
+
+
+@pytest.mark.parametrize(("name", "path"), [pair for pair in ADMIN if "bots_" in pair[0] and "object_id" in pair[1]])
+def test_staff_without_rights_reach_no_object(client, bot, name, path):
+    client.force_login(make_user("clerk", is_staff=True))
+    answer = client.get(filled(path, bot.pk), follow=True)
+    assert bot.name not in answer.content.decode()
