@@ -53,7 +53,22 @@ BOTS = (
         Decimal(10_000),
         "trailing",
         {},
-        {"buy_distance": 0.4, "sell_activation": 1.0, "sell_distance": 0.4, "stop_loss": 3.0},
+        {"start_with": "sell", "buy_distance": 0.4, "sell_activation": 1.0, "sell_distance": 0.4, "stop_loss": 3.0},
+    ),
+    Entry(
+        "LINK DCA",
+        "LINK/USDT",
+        Decimal(10_000),
+        "dca",
+        {},
+        {
+            "base_order": 500,
+            "safety_order": 500,
+            "step": 0.8,
+            "step_scale": 1.2,
+            "volume_scale": 1.3,
+            "take_profit": 0.9,
+        },
     ),
 )
 
