@@ -76,6 +76,8 @@ def _bring_up(supervisor: Supervisor, environment: dict[str, str]) -> None:
         # When nothing changed since the last start the set-up only makes sure of that: no reason to wait for it.
         if not stamp.is_set():
             _wait_for(preparation)
+        # Again: a first set-up takes a minute, and somebody else's page would pass for ours.
+        _check_ports()
         supervisor.start("web")
         _wait_for_web(supervisor.running[0])
         _wait_for(preparation)

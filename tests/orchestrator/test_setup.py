@@ -1,0 +1,56 @@
+"""What bin/setup says when the machine lacks what it needs: one sentence, before it has made anything."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from orchestrator.home import PROJECT
+
+PROGRAMS = ("sh", "dirname", "mkdir", "rm", "cat", "env", "id")
+
+
+@pytest.fixture
+def setup(tmp_path):
+    """Runs a copy of bin/setup where only PROGRAMS and the given scripts, name -> text, are on the PATH."""
+    checkout, programs = tmp_path / "checkout", tmp_path / "programs"
+    (checkout / "bin").mkdir(parents=True)
+    programs.mkdir()
+    shutil.copy(PROJECT / "bin/setup", checkout / "bin")
+    for name in PROGRAMS:
+        (programs / name).symlink_to(shutil.which(name))
+
+    def run(**scripts):
+        for name, text in scripts.items():
+            (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+            (programs / name).chmod(0o755)
+        answer = subprocess.run(
+            ["sh", checkout / "bin/setup"],
+            env={"PATH": str(programs), "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert sorted(path.name for path in checkout.iterdir()) == ["bin"]
+        return answer.returncode, answer.stdout, answer.stderr
+
+    return run
+
+
+def test_a_machine_without_python_gets_one_sentence(setup):
+    sentence = "Python 3.11 or 3.12 is needed and was not found: there is no python3.\n"
+    assert setup() == (2, "", sentence)
+
+
+def test_an_old_python_is_named(setup):
+    old = '[ "$1" = --version ] && echo "Python 3.9.2" && exit 0; exit 1'
+    assert setup(python3=old) == (2, "", "Python 3.11 or 3.12 is needed and was not found: Python 3.9.2.\n")
+
+
+def test_a_missing_npm_is_told_before_anything_is_installed(setup):
+    status, output, errors = setup(python3=f'exec {sys.executable} "$@"')
+    assert (status, output) == (2, "")
+    assert errors == "npm is needed and was not found: install Node.js with npm (Debian: apt-get install npm).\n"
