@@ -1,6 +1,6 @@
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help run test setup check lock clean
+.PHONY: help run test setup check bench lock clean
 MAKEFLAGS += --no-print-directory
 
 help: ## Say what can be made
@@ -23,6 +23,9 @@ check: ## Formatter, linter, types, Django's checks, missing migrations
 	@$(PYTHON) manage.py check
 	@# Without a database it cannot compare with what was applied, and says so; the files are what counts here.
 	@$(PYTHON) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+bench: ## Measure the engine against a bare pass over the same candles
+	@bin/setup && exec $(PYTHON) manage.py benchmark engine
 
 lock: ## Write the exact versions anew from the ranges in pyproject.toml
 	@bin/setup dev

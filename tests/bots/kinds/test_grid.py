@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from bots.engine.types import STOPPED, Terms
 from bots.kinds import KINDS
 from bots.kinds.contract import ParamsError
 from bots.kinds.grid import CAME_BACK, LEFT_ABOVE, LEFT_BELOW, STARTED, STOP_LOSS_HIT, WAITING, lines_of
-from markets.series import Candles
+from bots.management.commands._walk import random_walk
 from tests.bots.conftest import GRID, bars, fills, play
 
 KIND = KINDS["grid"]
@@ -141,18 +140,7 @@ def test_the_named_minimum_is_enough():
 
 def test_the_reference_job_gives_the_agreed_number_of_fills():
     """525,600 candles of a seeded random walk, arithmetic 14,000 to 15,900, 20 lines, equal base, fee 0.1 %."""
-    candles = synthetic_candles(525_600, 42)
+    candles = random_walk(525_600, 42)
     terms = Terms(tick=0.01, lot=1e-8, maker=0.001, taker=0.001, fee_step=1e-8)
     _, steps = play("grid", {"lower": 14_000, "upper": 15_900, "lines": 20}, candles, terms, 1e6)
     assert len(steps.trades) == 2750
-
-
-def synthetic_candles(count: int, seed: int) -> Candles:
-    """A geometric random walk of eight steps a minute, rounded to cents; numpy keeps RandomState's stream for ever."""
-    random = np.random.RandomState(seed)
-    each = 0.60 / np.sqrt(365 * 86_400_000 / 60_000 * 8)
-    walk = np.cumsum(each * random.standard_normal(count * 8) - 0.5 * each**2)
-    prices = np.round(30_000.0 * np.exp(walk), 2).reshape(count, 8)
-    time = 1_672_531_200_000 + np.arange(count, dtype=np.int64) * 60_000
-    columns = (prices[:, 0], prices.max(1), prices.min(1), prices[:, -1], np.ones(count))
-    return Candles(time, *(np.ascontiguousarray(column) for column in columns))

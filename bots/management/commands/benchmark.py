@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import django
+import numba
+import numpy as np
+from django.core.management.base import BaseCommand, CommandParser
+
+from bots.engine.simulate import Engine, step
+from bots.engine.types import Terms
+from bots.kinds import KINDS
+from bots.management.commands._walk import random_walk
+from markets.series import Candles
+
+BARS = 525_600  # a year of minutes
+ROUNDS = 7
+MONEY = 1_000_000.0
+TERMS = Terms(tick=0.01, lot=1e-8, maker=0.001, taker=0.001, fee_step=1e-8)
+JOBS: dict[str, dict[str, Any]] = {
+    "grid": {"lower": 14_000, "upper": 15_900, "lines": 20},
+    "infinity_grid": {"lower": 12_000, "grid_profit": 1.0},
+    "trailing": {},
+    "dca": {"base_order": 50_000, "safety_order": 50_000},
+}
+
+
+@numba.njit(cache=True)
+def bare_pass(low: Any, high: Any, close: Any, curve: Any) -> int:
+    """What no engine can do without: look at every bar's extremes and write its equity."""
+    hits = 0
+    for i in range(len(close)):
+        if low[i] <= 0.0 or high[i] >= 1e300:
+            hits += 1
+        curve[i] = 1.0 + 2.0 * close[i]
+    return hits
+
+
+class Command(BaseCommand):
+    help = "Measure the engine against a bare compiled pass over the same candles, in one process, after warm-up."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("subject", choices=["engine"], help="What to measure.")
+        parser.add_argument("--json", action="store_true", help="Print one JSON document.")
+
+    def handle(self, **options: Any) -> None:
+        candles = random_walk(BARS, 42)
+        curve = np.empty(BARS)
+        baseline = _median(lambda: bare_pass(candles.low, candles.high, candles.close, curve))
+        rows = [_row(slug, params, candles, baseline) for slug, params in JOBS.items()]
+        versions = {"python": platform.python_version(), "django": django.__version__}
+        versions |= {"numba": numba.__version__, "numpy": np.__version__}
+        machine = {"system": platform.platform(), "cores": os.cpu_count()}
+        if options["json"]:
+            self.stdout.write(json.dumps({"machine": machine, "versions": versions, "rows": rows}))
+            return
+        self.stdout.write(f"{BARS:,} one-minute candles, median of {ROUNDS}; a bare pass takes {baseline:.3f} ms")
+        for row in rows:
+            self.stdout.write(f"{row['job']:<40} {row['value']:>8.2f} {row['unit']}  {row['ratio']:>6.1f} passes")
+
+
+def _row(slug: str, params: dict[str, Any], candles: Candles, baseline: float) -> dict[str, Any]:
+    kind = KINDS[slug]
+    read = kind.validate(params, TERMS, MONEY)
+    trades = len(step(Engine.new(kind, read, TERMS, MONEY), candles).trades)
+    value = _median(lambda: step(Engine.new(kind, read, TERMS, MONEY), candles))
+    job = f"{slug}, {trades:,} trades, equity curve"
+    return {"job": job, "value": value, "unit": "ms", "baseline": baseline, "ratio": value / baseline}
+
+
+def _median(work: Callable[[], Any]) -> float:
+    """Milliseconds, after one round that does not count."""
+    work()
+    taken = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        work()
+        taken.append(1000.0 * (time.perf_counter() - began))
+    return statistics.median(taken)
