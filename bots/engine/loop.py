@@ -28,7 +28,6 @@ def advance(
     on_start: Any,
     on_fill: Any,
     on_bar: Any,
-    every_bar: bool,
     run: Any,
     orders: Any,
     setup: Any,
@@ -61,7 +60,7 @@ def advance(
             walk(on_fill, run, orders, setup, params, notes, trades, since, lows[i], highs[i], closes[i])
             watch(run, orders)
         run["price"] = closes[i]
-        if every_bar and run["status"] == RUNNING:
+        if time[i] >= run["wake_time"] and run["status"] == RUNNING:
             on_bar(run, orders, setup, params, notes, inputs[i])
             watch(run, orders)
         curve[i] = equity(run, closes[i])
@@ -86,9 +85,7 @@ def _signatures() -> tuple[Any, Any, Any, Any]:
     bar = types.void(*common, numbers)
     pointers = (types.FunctionType(start), types.FunctionType(fill), types.FunctionType(bar))
     columns = (times, numbers, numbers, numbers, numbers, inputs)
-    loop = types.int64(
-        *pointers, types.boolean, *common, trades, *columns, types.Array(types.float64, 1, "C"), types.int64
-    )
+    loop = types.int64(*pointers, *common, trades, *columns, types.Array(types.float64, 1, "C"), types.int64)
     return start, fill, bar, loop
 
 
@@ -102,4 +99,4 @@ def program(kind: Kind) -> Callable[..., int]:
                 function.compile(signature)
         # Else the loop would be compiled anew for every kind, past the cache.
         advance.disable_compile()
-    return partial(advance, *functions, kind.on_bar is not None)
+    return partial(advance, *functions)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bots.engine.loop import program
 from bots.engine.matching import most_fills
-from bots.engine.types import ALARM, BUY, MARKET, NONE, NOTE, ORDER, RUN, SELL, STATE_VERSION, TRADE, Terms
+from bots.engine.types import ALARM, BUY, MARKET, NEVER, NONE, NOTE, ORDER, RUN, SELL, STATE_VERSION, TRADE, Terms
 from markets.series import Candles, Column
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Engine:
         run = np.zeros(1, RUN)
         run["version"] = STATE_VERSION
         run["cash"] = allocation
-        run["wake_low"], run["wake_high"] = -np.inf, np.inf
+        run["wake_time"], run["wake_low"], run["wake_high"] = NEVER, -np.inf, np.inf
         vector = np.ascontiguousarray(kind.vector(params, terms), np.float64)
         return cls(kind, terms.setup(allocation), vector, run, np.zeros(kind.slots(params), ORDER))
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 STATE_VERSION: Final = 1
+NEVER: Final = 2**62  # run["wake_time"] of a kind that waits for no bar
 MEMORY: Final = 32  # numbers a kind may remember
 
 # run["status"]
@@ -55,6 +56,7 @@ RUN = np.dtype(
         ("trades", "i8"),  # trades in the buffer of this step
         ("notes", "i8"),  # notes in the buffer of this step
         ("sequence", "i8"),  # orders placed so far
+        ("wake_time", "i8"),  # on_bar is called at bars from this open time on; a kind that wants every bar sets 0
         ("wake_low", "f8"),  # at or below it something happens
         ("wake_high", "f8"),  # at or above it something happens
         ("memory", "f8", (MEMORY,)),

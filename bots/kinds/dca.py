@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from bots.engine.orders import alarm, cancel, cancel_all, end, note, place, place_trailing
-from bots.engine.types import BUY, KIND_NOTE, LIMIT, MARKET, NONE, SELL, STOP, Terms
+from bots.engine.types import BUY, KIND_NOTE, LIMIT, MARKET, NEVER, NONE, SELL, STOP, Terms
 from bots.kinds.contract import Kind, Problems, parameter
 from markets.series import Column
 
@@ -26,7 +26,7 @@ _ENTRY_SLOT, _EXIT_SLOT, _STOP_SLOT, _FIRST_SAFETY = range(4)
 # Layout of the parameter vector; deviations (fractions) and quote sizes of the safety orders follow.
 _BASE, _COUNT, _ACTIVE, _PROFIT, _ON_BASE, _TRAILING, _LOSS, _COOLDOWN, _DEALS, _MAX_PRICE, _HEAD = range(11)
 # Layout of the memory.
-_START_PRICE, _FILLED, _DEAL_FEES, _DEALS_DONE, _COOL_UNTIL, _BASE_COST = range(6)
+_START_PRICE, _FILLED, _DEAL_FEES, _DEALS_DONE, _BASE_COST = range(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ def closed(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     if params[_DEALS] > 0.0 and memory[_DEALS_DONE] >= params[_DEALS]:
         end(run, orders, setup, notes, _ENTRY_SLOT, False, DONE, CLOSE)
     elif params[_COOLDOWN] > 0.0:
-        memory[_COOL_UNTIL] = run["time"] + params[_COOLDOWN]
+        run["wake_time"] = run["time"] + int(params[_COOLDOWN])
         note(run, notes, COOLS, _ENTRY_SLOT, params[_COOLDOWN] / 1000.0)
     else:
         begin(run, orders, setup, params, notes)
@@ -262,10 +262,8 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
 @njit(cache=True)
 def on_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, inputs: Any) -> None:
     """Begin the next deal at the open of the first candle after the cooldown."""
-    until = run["memory"][_COOL_UNTIL]
-    if until > 0.0 and run["time"] >= until:
-        run["memory"][_COOL_UNTIL] = 0.0
-        begin(run, orders, setup, params, notes)
+    run["wake_time"] = NEVER
+    begin(run, orders, setup, params, notes)
 
 
 KIND = Kind(
