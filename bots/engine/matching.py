@@ -33,7 +33,7 @@ from markets.precision import ceil_to_step, round_to_step
 @njit(cache=True)
 def most_fills(slots: int) -> int:
     """Bound of what may happen in one bar; beyond it the kind is taken to run in circles."""
-    return 64 + 8 * slots
+    return 1024 + 8 * slots
 
 
 @njit(cache=True)

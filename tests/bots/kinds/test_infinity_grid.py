@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bots.engine.types import LIMIT, STOPPED, Terms
+from bots.engine.types import LIMIT, RUNNING, STOPPED, Terms
 from bots.kinds import KINDS
 from bots.kinds.contract import ParamsError
 from tests.bots.conftest import bars, fills, play
@@ -84,3 +84,11 @@ def test_levels_that_the_tick_would_throw_together_are_refused():
     with pytest.raises(ParamsError, match=r"lower must be at least 100 for levels of 1 % that are a tick \(1\) apart"):
         KIND.validate({"lower": 99.0, "grid_profit": 1.0}, Terms(tick=1.0), 1000.0)
     KIND.validate({"lower": 100.0, "grid_profit": 1.0}, Terms(tick=1.0), 1000.0)
+
+
+def test_a_day_s_candle_may_cross_hundreds_of_levels():
+    """A fall and a rise of 40 % in one candle is many honest fills, not a bot that runs in circles."""
+    rows = ((100, 100, 100, 100), (100, 101, 61, 100))
+    engine, steps = run_of(*rows, grid_profit=0.15)
+    assert engine.run["status"][0] == RUNNING
+    assert len(steps.trades) > 600
