@@ -9,7 +9,8 @@ from django import forms
 
 from bots import services
 from bots.kinds import KINDS
-from bots.kinds.contract import Kind, Parameter, ParamsError
+from bots.kinds.contract import Kind
+from bots.kinds.parameters import Parameter, ParamsError
 from bots.models import Bot
 
 PREFIX = "param_"
@@ -41,6 +42,8 @@ def form_field(parameter: Parameter) -> forms.Field:
         return forms.BooleanField(**common)
     if parameter.type == "choice":
         return forms.ChoiceField(**common, choices=parameter.choices)
+    if parameter.type == "text":
+        return forms.CharField(**common, widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}))
     step = 1 if parameter.type == "whole" else "any"
     widget = forms.NumberInput(attrs={"step": step, "inputmode": "decimal"})
     return forms.CharField(**common, widget=widget)

@@ -12,7 +12,8 @@ from django.utils import timezone
 from bots import balances, writes
 from bots.engine.simulate import Engine, step
 from bots.kinds import KINDS
-from bots.kinds.contract import Kind, ParamsError
+from bots.kinds.contract import Kind
+from bots.kinds.parameters import ParamsError
 from bots.models import Account, Balance, Bot, Event, Mode, Order, Run
 from bots.outcomes import Outcome, event_row
 from bots.records import moment, terms_of

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django.utils.safestring import SafeString
 
 from bots.kinds import KINDS
-from bots.kinds.contract import Parameter
+from bots.kinds.parameters import Parameter
 from bots.models import Bot, Event, Order, Position, Run, Trade
 from dashboard import charts, formats
 from markets.models import Market

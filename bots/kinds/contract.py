@@ -6,94 +6,13 @@ all come from there. The functions are compiled with numba and see nothing but t
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from bots.engine.types import Terms
+from bots.kinds.parameters import Parameter, ParamsError, Problems, parameters_of, read
 from markets.series import Column
-
-
-class ParamsError(ValueError):
-    """Parameters that cannot be used. problems: field name -> one sentence; the empty name is for the whole."""
-
-    def __init__(self, problems: Mapping[str, str]) -> None:
-        self.problems = dict(problems)
-        super().__init__(" ".join(self.problems.values()))
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One field of a kind's parameters, as a person sees it."""
-
-    name: str
-    type: Literal["price", "number", "whole", "flag", "choice"]
-    label: str
-    help: str
-    unit: str = ""
-    default: Any = None
-    required: bool = False
-    least: float | None = None
-    most: float | None = None
-    choices: tuple[tuple[str, str], ...] = ()
-
-    def read(self, value: Any) -> Any:
-        """The value as the engine wants it. Raises ValueError with a sentence without a subject."""
-        if value is None or value == "":
-            if self.required:
-                raise ValueError("is needed.")
-            return self.default
-        if self.type == "flag":
-            return self._flag(value)
-        if self.type == "choice":
-            return self._choice(value)
-        return self._number(value)
-
-    def _flag(self, value: Any) -> bool:
-        if not isinstance(value, bool):
-            raise ValueError(f"must be true or false, not {value!r}.")
-        return value
-
-    def _choice(self, value: Any) -> str:
-        names = [name for name, _ in self.choices]
-        if value not in names:
-            raise ValueError(f"must be one of {', '.join(names)}, not {value!r}.")
-        return str(value)
-
-    def _number(self, value: Any) -> float | int:
-        if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-            raise ValueError(f"must be a number, not {value!r}.")
-        try:
-            number = float(value)
-        except (ValueError, OverflowError):
-            raise ValueError(f"must be a number, not {value!r}.") from None
-        if not math.isfinite(number):
-            raise ValueError(f"must be a finite number, not {value!r}.")
-        if self.type == "whole" and number != int(number):
-            raise ValueError(f"must be a whole number, not {number:.15g}.")
-        if self.least is not None and number < self.least:
-            raise ValueError(f"must be at least {self.least:.15g}{self._space_unit}, not {number:.15g}.")
-        if self.most is not None and number > self.most:
-            raise ValueError(f"must be at most {self.most:.15g}{self._space_unit}, not {number:.15g}.")
-        return int(number) if self.type == "whole" else number
-
-    @property
-    def _space_unit(self) -> str:
-        return f" {self.unit}" if self.unit else ""
-
-
-def parameter(type: Literal["price", "number", "whole", "flag", "choice"], label: str, help: str, **rest: Any) -> Any:
-    """A dataclass field with what a person must know about it; `default` absent means required."""
-    required = "default" not in rest
-    described = {"type": type, "label": label, "help": help, "required": required, **rest}
-    return field(**({} if required else {"default": rest["default"]}), metadata=described, kw_only=True)
-
-
-Problems = dict[str, str]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -125,23 +44,11 @@ class Kind:
     warnings: frozenset[int] = frozenset()  # notes that a person should look at
 
     def parameters(self) -> list[Parameter]:
-        return [
-            Parameter(name=entry.name, **entry.metadata) for entry in dataclasses.fields(self.params) if entry.metadata
-        ]
+        return parameters_of(self.params)
 
     def read(self, raw: Mapping[str, Any]) -> Any:
         """Params from JSON-like input, each value checked by itself. Raises ParamsError naming every bad field."""
-        described = {entry.name: entry for entry in self.parameters()}
-        problems = {name: self._unknown(name, list(described)) for name in raw if name not in described}
-        values = {}
-        for name, entry in described.items():
-            try:
-                values[name] = entry.read(raw.get(name))
-            except ValueError as error:
-                problems[name] = f"{name} {error}"
-        if problems:
-            raise ParamsError(problems)
-        return self.params(**values)
+        return read(self.params, raw, f"the {self.slug} kind")
 
     def validate(self, raw: Mapping[str, Any], terms: Terms, allocation: float) -> Any:
         """Params that fit each other, the market and the money. Raises ParamsError."""
@@ -150,8 +57,3 @@ class Kind:
         if problems:
             raise ParamsError(problems)
         return params
-
-    def _unknown(self, name: str, names: list[str]) -> str:
-        near = difflib.get_close_matches(name, names, 1)
-        hint = f"did you mean {near[0]}?" if near else f"it knows {', '.join(names)}."
-        return f"{name} is not a parameter of the {self.slug} kind: {hint}"

@@ -15,7 +15,8 @@ from numba import njit
 
 from bots.engine.orders import alarm, cancel, cancel_all, end, note, place, place_trailing
 from bots.engine.types import BUY, KIND_NOTE, LIMIT, MARKET, NEVER, NONE, SELL, STOP, Terms
-from bots.kinds.contract import Kind, Problems, parameter
+from bots.kinds.contract import Kind
+from bots.kinds.parameters import Problems, parameter
 from markets.series import Column
 
 TAGS: Final = ("", "base order", "safety order", "take profit", "stop loss", "target", "entry", "close")

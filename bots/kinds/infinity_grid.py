@@ -20,7 +20,8 @@ from numba import njit
 
 from bots.engine.orders import alarm, cancel, end, note, place
 from bots.engine.types import BUY, KIND_NOTE, LIMIT, MARKET, SELL, Terms
-from bots.kinds.contract import Kind, Problems, parameter
+from bots.kinds.contract import Kind
+from bots.kinds.parameters import Problems, parameter
 from markets.precision import ceil_to_step, floor_to_step, round_to_step
 from markets.series import Column
 

@@ -14,7 +14,8 @@ from numba import njit
 
 from bots.engine.orders import alarm, cancel, end, note, place, place_trailing, trailing_alarm
 from bots.engine.types import BUY, KIND_NOTE, MARKET, SELL, STOP, Terms
-from bots.kinds.contract import Kind, Problems, parameter
+from bots.kinds.contract import Kind
+from bots.kinds.parameters import Problems, parameter
 from markets.series import Column
 
 TAGS: Final = ("", "buy", "sell", "stop loss", "activation", "turn", "close")

@@ -11,7 +11,7 @@ from django.forms import BooleanField, ChoiceField, NumberInput
 from bots import forms, services
 from bots.forms import PREFIX, form_for
 from bots.kinds import KINDS
-from bots.kinds.contract import ParamsError
+from bots.kinds.parameters import ParamsError
 from bots.models import Bot
 from markets.models import Exchange, Market
 from tests.bots.conftest import START

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from bots import runs
-from bots.kinds.contract import ParamsError
+from bots.kinds.parameters import ParamsError
 from bots.management.commands._series import SeriesCommand
 from orchestrator.commands import bad_input
 

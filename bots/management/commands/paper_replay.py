@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from bots import runs, services
-from bots.kinds.contract import ParamsError
+from bots.kinds.parameters import ParamsError
 from bots.management.commands._series import Asked, SeriesCommand
 from bots.models import Account, Bot, Mode, Run, Trade
 from markets.series import Candles

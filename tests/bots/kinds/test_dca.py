@@ -4,8 +4,8 @@ import pytest
 
 from bots.engine.types import LIMIT, STOPPED, Terms
 from bots.kinds import KINDS
-from bots.kinds.contract import ParamsError
 from bots.kinds.dca import deviations, sizes
+from bots.kinds.parameters import ParamsError
 from tests.bots.conftest import bars, play
 
 KIND = KINDS["dca"]

@@ -4,8 +4,8 @@ import pytest
 
 from bots.engine.types import STOPPED, Terms
 from bots.kinds import KINDS
-from bots.kinds.contract import ParamsError
 from bots.kinds.grid import CAME_BACK, LEFT_ABOVE, LEFT_BELOW, STARTED, STOP_LOSS_HIT, WAITING, lines_of
+from bots.kinds.parameters import ParamsError
 from bots.management.commands._walk import random_walk
 from tests.bots.conftest import GRID, bars, fills, play
 

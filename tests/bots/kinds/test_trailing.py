@@ -4,7 +4,7 @@ import pytest
 
 from bots.engine.types import STOPPED, Terms
 from bots.kinds import KINDS
-from bots.kinds.contract import ParamsError
+from bots.kinds.parameters import ParamsError
 from tests.bots.conftest import bars, fills, play
 
 KIND = KINDS["trailing"]
