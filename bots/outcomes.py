@@ -10,7 +10,8 @@ import numpy as np
 from django.utils import timezone
 
 from bots.book import Book
-from bots.engine.simulate import Engine, Steps
+from bots.engine.run import Engine
+from bots.engine.simulate import Steps
 from bots.engine.types import FAILED, STOPPED
 from bots.models import Bot, EquitySnapshot, Event, Run, Trade
 from bots.records import ExactTrade, exact_trade, moment, note_event, trade_event
@@ -81,7 +82,8 @@ class Outcome:
         self.run.state, self.run.orders = self.engine.save()
         self.orders_changed = bool(self.trades) or before != self.run.orders
         status = int(self.engine.run["status"][0])
-        if status in (STOPPED, FAILED):
+        # One that ended itself at a close still has to close its position, at the next open.
+        if status in (STOPPED, FAILED) and not self.engine.wanted().size:
             self.ended = Bot.Status.STOPPED if status == STOPPED else Bot.Status.FAILED
 
 

@@ -9,16 +9,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TextIO
 
-from bots.engine.types import (
-    BUY,
-    ORDER_TYPES,
-    REFUSED_ALLOCATION,
-    REFUSED_AMOUNT,
-    REFUSED_COST,
-    REFUSED_POSITION,
-    TOO_MANY_FILLS,
-    Terms,
-)
+from bots.engine import types
+from bots.engine.types import BUY, LIQUIDATION, ORDER_TYPES, Terms
 from bots.kinds.contract import Kind
 from bots.models import Event, Side, Trade
 from markets.models import Market
@@ -27,12 +19,29 @@ from markets.precision import decimals, to_decimal
 FEE_STEP = Decimal("1e-8")
 COLUMNS = ("time", "side", "price", "amount", "fee", "fee_currency", "tag")
 ENGINE_NOTES = {
-    REFUSED_AMOUNT: "Order not placed: its amount {value} is below the market's minimum.",
-    REFUSED_COST: "Order not placed: its value {value} is below the market's minimum.",
-    REFUSED_ALLOCATION: "Order not placed: it would spend {value} more than the bot's allocation has left.",
-    REFUSED_POSITION: "Order not placed: it would sell {value} more than the bot holds.",
-    TOO_MANY_FILLS: "Stopped by the engine: more than {value} fills in one candle.",
+    types.REFUSED_AMOUNT: "Order not placed: its amount {value} is below the market's minimum.",
+    types.REFUSED_COST: "Order not placed: its value {value} is below the market's minimum.",
+    types.REFUSED_ALLOCATION: "Order not placed: it would spend {value} more than the bot's allocation has left.",
+    types.REFUSED_POSITION: "Order not placed: it would sell {value} more than the bot holds.",
+    types.REFUSED_MARGIN: "Order not placed: its margin is {value} more than the bot's equity.",
+    types.REFUSED_MAX_POSITION: "Order not placed: the position would exceed its limit of {value}.",
+    types.REFUSED_OPEN_ORDERS: "Order not placed: {value} open orders are the limit.",
+    types.TOO_MANY_FILLS: "Stopped by the engine: more than {value} fills in one candle.",
+    types.HELD_DAILY_LOSS: "Lost {value} since midnight UTC, the limit for a day: no entries until the next one.",
+    types.HELD_AFTER_LOSS: "A trade lost: no entries for {value} s.",
+    types.DRAWDOWN_HIT: "Equity fell {value} % from its peak, the limit: all orders withdrawn, the bot ends.",
+    types.LIQUIDATED: "Liquidated at {price}: the exchange took the position of {value} and its margin.",
+    types.RELEASED: "The pause is over: entries work again.",
 }
+# Code of the Event, where it is no plain decision.
+NOTE_CODES = dict.fromkeys(ENGINE_NOTES, "refused") | {
+    types.HELD_DAILY_LOSS: "held",
+    types.HELD_AFTER_LOSS: "held",
+    types.RELEASED: "released",
+    types.DRAWDOWN_HIT: "drawdown",
+    types.LIQUIDATED: "liquidated",
+}
+LIQUIDATED_TAG = "liquidation"
 
 
 def terms_of(market: Market, slippage: float = 0.0) -> Terms:
@@ -85,7 +94,7 @@ def exact_trade(record: Any, kind: Kind, market: Market) -> ExactTrade:
         price=to_decimal(record["price"], market.tick),
         amount=to_decimal(record["amount"], market.lot),
         fee=to_decimal(record["fee"], FEE_STEP),
-        tag=kind.tags[record["tag"]],
+        tag=LIQUIDATED_TAG if record["type"] == LIQUIDATION else kind.tags[record["tag"]],
     )
 
 
@@ -104,17 +113,22 @@ def note_event(record: Any, kind: Kind) -> Told:
     code = int(record["code"])
     text = ENGINE_NOTES.get(code) or kind.notes[code]
     figures = {"price": f"{record['price']:.10g}", "value": f"{record['value']:.10g}"}
-    level = Event.Level.WARNING if code in ENGINE_NOTES or code in kind.warnings else Event.Level.INFO
-    return level, "refused" if code in ENGINE_NOTES else "decision", text.format(**figures), figures
+    looked_at = code in kind.warnings or (code in ENGINE_NOTES and code != types.RELEASED)
+    level = Event.Level.WARNING if looked_at else Event.Level.INFO
+    return level, NOTE_CODES.get(code, "decision"), text.format(**figures), figures
 
 
 def trade_event(row: Trade, trade: ExactTrade, kind: Kind, market: Market) -> Told:
     """A trade in words, with what it was for."""
     verb = "Bought" if row.side == Side.BUY else "Sold"
-    text = f"{verb} {trade.amount:f} {market.base} at {trade.price:f} {market.quote}: {kind.reasons[trade.tag]}."
+    text = f"{verb} {trade.amount:f} {market.base} at {trade.price:f} {market.quote}: {_reason(trade, kind)}."
     if row.realized:
         text += f" Locked in {row.realized:+.2f} {market.quote} before a fee of {trade.fee:.4g}."
     return Event.Level.INFO, "trade", text, {"number": row.number}
+
+
+def _reason(trade: ExactTrade, kind: Kind) -> str:
+    return "the margin was used up" if trade.tag == LIQUIDATED_TAG else kind.reasons[trade.tag]
 
 
 def write_trades(file: TextIO, rows: Iterable[Any], market: Market) -> None:

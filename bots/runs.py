@@ -19,7 +19,8 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from bots import writes
 from bots.book import Book
-from bots.engine.simulate import Engine, Steps, step
+from bots.engine.run import Engine
+from bots.engine.simulate import Steps, step
 from bots.engine.types import Terms
 from bots.kinds import KINDS
 from bots.models import Mode, Run

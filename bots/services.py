@@ -10,7 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from bots import balances, writes
-from bots.engine.simulate import Engine, step
+from bots.engine.run import Engine
+from bots.engine.simulate import step
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import ParamsError

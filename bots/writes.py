@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from bots import balances, rows
 from bots.engine.reconcile import reconcile
-from bots.engine.simulate import Engine
+from bots.engine.run import Engine
 from bots.engine.types import ORDER, ORDER_TYPES
 from bots.models import EquitySnapshot, Event, Mode, Order, Position, Run, Side, Trade
 from bots.outcomes import Outcome, client_id

@@ -6,6 +6,7 @@ from typing import Any
 
 from numba import njit
 
+from bots.engine.types import BUY, FUNDING, SELL
 from markets.precision import round_to_step
 
 
@@ -38,3 +39,28 @@ def apply(run: Any, side: int, price: float, amount: float, fee: float, lot: flo
 def equity(run: Any, price: float) -> float:
     """Cash plus the position at a price, in quote."""
     return float(run["cash"] + run["position"] * price)
+
+
+@njit(cache=True)
+def pay(run: Any, trades: Any, price: float, rate: float) -> None:
+    """Pay (or receive) funding on the position: its value at a price times the rate; longs pay a positive rate.
+
+    It is recorded beside the trades: the amount is the position's, the fee what was paid.
+    """
+    position = run["position"]
+    paid = position * price * rate
+    run["cash"] -= paid
+    run["funding"] += paid
+    payment = trades[run["trades"]]
+    payment["time"] = run["time"]
+    payment["slot"] = -1
+    payment["sequence"] = 0
+    payment["type"] = FUNDING
+    payment["side"] = BUY if position > 0.0 else SELL
+    payment["tag"] = 0
+    payment["limit"] = rate
+    payment["price"] = price
+    payment["amount"] = abs(position)
+    payment["fee"] = paid
+    payment["realized"] = 0.0
+    run["trades"] += 1

@@ -1,34 +1,159 @@
-"""The compiled loop: bars in, trades, notes and equity out, the state carried along.
+"""The compiled loop: runs and their bars in, trades, notes and equity out, the state carried along.
 
-Idle bars cost two comparisons: a run keeps the nearest prices that can wake it. The loop is compiled once for all
-kinds: it takes a kind's functions as function pointers of fixed signatures, so its machine code is cached on disk and
-a new kind compiles only its own few functions.
+Idle bars cost two comparisons: a run keeps the nearest prices that can wake it, and looks ahead for the next bar at
+which anything else is due. The loop takes a kind's functions as function pointers of fixed signatures, so it is
+compiled once for all kinds, its machine code is cached on disk, and a new kind compiles only its own few functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numba
-from numba import njit, types
-from numba.core import config
+import numpy as np
+from numba import njit
 
-from bots.engine.ledger import equity
+from bots.engine.ledger import equity, pay
 from bots.engine.matching import most_fills, walk, watch
-from bots.engine.types import NEW, NOTE, ORDER, RUN, RUNNING, SETUP, TRADE
-
-if TYPE_CHECKING:
-    from bots.kinds.contract import Kind
+from bots.engine.protection import due_time, floor_of, judge, margin, open_day, release
+from bots.engine.types import EXPECTED, NEVER, NEW, RUNNING, WORST
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
+def next_signal(signals: Any, i: int, stop: int) -> int:
+    """First bar from `i` on with a signal; `stop` for none before it."""
+    if len(signals) > 0:
+        while i < stop and signals[i] == 0:
+            i += 1
+        return i
+    return stop
+
+
+@njit(cache=True)
+def idle(run: Any, setup: Any, highs: Any, lows: Any, closes: Any, curve: Any, i: int, stop: int) -> int:
+    """Pass over bars before `stop` at which nothing happens; returns the first one at which something may."""
+    low, high, cash, position = run["wake_low"], run["wake_high"], run["cash"], run["position"]
+    floor = floor_of(run, setup)
+    if floor == -np.inf:
+        while i < stop and lows[i] > low and highs[i] < high:
+            curve[i] = cash + position * closes[i]
+            i += 1
+        return i
+    while i < stop and lows[i] > low and highs[i] < high:
+        worth = cash + position * closes[i]
+        if worth <= floor:
+            break
+        curve[i] = worth
+        i += 1
+        if worth > run["peak"]:
+            run["peak"] = worth
+            floor = floor_of(run, setup)
+    return i
+
+
+@njit(cache=True)
+def walk_bar(
+    on_fill: Any,
+    runs: Any,
+    index: int,
+    orders: Any,
+    setup: Any,
+    params: Any,
+    notes: Any,
+    trades: Any,
+    since: float,
+    low: float,
+    high: float,
+    close: float,
+) -> None:
+    """Walk a bar along the path that is asked for: the expected one, or the worse or better of the two."""
+    run = runs[index]
+    up = close >= run["price"]
+    if setup["path"] != EXPECTED:
+        before, wanted = runs[index : index + 1].copy(), orders.copy()
+        walk(on_fill, run, orders, setup, params, notes, trades, since, low, high, close)
+        low_first = equity(run, close)
+        runs[index] = before[0]
+        orders[:] = wanted
+        walk(on_fill, run, orders, setup, params, notes, trades, since, high, low, close)
+        high_first = equity(run, close)
+        runs[index] = before[0]
+        orders[:] = wanted
+        if low_first != high_first:
+            up = (low_first < high_first) == (setup["path"] == WORST)
+    first, second = (low, high) if up else (high, low)
+    walk(on_fill, run, orders, setup, params, notes, trades, since, first, second, close)
+
+
+@njit(cache=True)
+def open_bar(
+    on_start: Any,
+    run: Any,
+    orders: Any,
+    setup: Any,
+    params: Any,
+    notes: Any,
+    trades: Any,
+    price: float,
+    rate: float,
+) -> None:
+    """What happens at the open of a bar before any order fills; rate: of the funding that is due at it."""
+    if run["status"] == NEW:
+        run["status"] = RUNNING
+        run["price"] = price
+        run["peak"] = setup["allocation"]
+        open_day(run, setup)
+        on_start(run, orders, setup, params, notes, price)
+        watch(run, orders)
+    open_day(run, setup)
+    if 0 < run["held_until"] <= run["time"]:
+        release(run, orders, notes)
+        watch(run, orders)
+    if rate != 0.0 and run["position"] != 0.0:
+        pay(run, trades, price, rate)
+        margin(run, orders, setup)
+        watch(run, orders)
+
+
+@njit(cache=True)
+def first_unseen(run: Any, time: Any, closes: Any, curve: Any, i: int) -> int:
+    """A bar that the run has seen already changes nothing."""
+    while i < len(time) and run["status"] != NEW and time[i] <= run["time"]:
+        curve[i] = equity(run, closes[i])
+        i += 1
+    return i
+
+
+@njit(cache=True)
+def pass_idle(
+    run: Any, setup: Any, time: Any, highs: Any, lows: Any, closes: Any, curve: Any, i: int, stop: int, funding: int
+) -> int:
+    """Pass over idle bars before `stop`; funding: when it is due next. Returns the first bar that is not idle."""
+    due = due_time(run, setup, funding)
+    if due != NEVER:
+        stop = min(stop, i + int(np.searchsorted(time[i:], due)))
+    done = idle(run, setup, highs, lows, closes, curve, i, stop)
+    if done > i:
+        run["time"], run["price"] = time[done - 1], closes[done - 1]
+    return int(done)
+
+
+@njit(cache=True)
+def rate_due(times: Any, rates: Any, paid: int, now: int) -> tuple[int, float]:
+    """(payments up to now, the sum of the rates of those after `paid`)."""
+    rate = 0.0
+    while paid < len(times) and times[paid] <= now:
+        rate += rates[paid]
+        paid += 1
+    return paid, rate
+
+
+@njit(cache=True)
 def advance(
     on_start: Any,
     on_fill: Any,
     on_bar: Any,
-    run: Any,
+    runs: Any,
+    index: int,
     orders: Any,
     setup: Any,
     params: Any,
@@ -39,64 +164,103 @@ def advance(
     highs: Any,
     lows: Any,
     closes: Any,
+    signals: Any,
     inputs: Any,
+    funding_times: Any,
+    funding_rates: Any,
     curve: Any,
     first: int,
 ) -> int:
-    """Step through the bars from `first`; returns the first bar not done, for want of room in the buffers."""
-    need = most_fills(len(orders)) + 1
-    for i in range(first, len(time)):
+    """Step one run through its bars from `first`; returns the first bar not done, for want of room in the buffers.
+
+    A bar that it has seen already is passed over.
+    """
+    run = runs[index]
+    need = most_fills(len(orders)) + 2
+    bars = len(time)
+    i = first_unseen(run, time, closes, curve, first)
+    paid = np.searchsorted(funding_times, run["time"], side="right") if run["status"] != NEW else 0
+    signal = next_signal(signals, i, bars)
+    while i < bars:
+        if run["status"] != NEW:
+            funding = funding_times[paid] if paid < len(funding_times) else NEVER
+            i = pass_idle(run, setup, time, highs, lows, closes, curve, i, signal, funding)
+            if i == bars:
+                break
         if len(trades) - run["trades"] < need or len(notes) - run["notes"] < need:
             return i
         run["time"] = time[i]
-        if run["status"] == NEW:
-            run["status"] = RUNNING
-            run["price"] = opens[i]
-            on_start(run, orders, setup, params, notes, opens[i])
-            watch(run, orders)
+        paid, rate = rate_due(funding_times, funding_rates, paid, time[i])
+        open_bar(on_start, run, orders, setup, params, notes, trades, opens[i], rate)
         if lows[i] <= run["wake_low"] or highs[i] >= run["wake_high"]:
             since = run["price"]
             run["price"] = opens[i]
-            walk(on_fill, run, orders, setup, params, notes, trades, since, lows[i], highs[i], closes[i])
-            watch(run, orders)
+            walk_bar(on_fill, runs, index, orders, setup, params, notes, trades, since, lows[i], highs[i], closes[i])
         run["price"] = closes[i]
-        if time[i] >= run["wake_time"] and run["status"] == RUNNING:
-            on_bar(run, orders, setup, params, notes, inputs[i])
-            watch(run, orders)
+        told = signals[i] if i == signal else 0
+        if (told != 0 or time[i] >= run["wake_time"]) and run["status"] == RUNNING:
+            width = len(inputs) // len(signals) if len(signals) > 0 else 0
+            on_bar(run, orders, setup, params, notes, told, inputs[i * width : (i + 1) * width])
+        judge(run, orders, setup, notes)
+        watch(run, orders)
         curve[i] = equity(run, closes[i])
-    return len(time)
+        i += 1
+        if signal < i:
+            signal = next_signal(signals, i, bars)
+    return bars
+
+
+@njit(cache=True, nogil=True)
+def advance_many(
+    on_start: Any,
+    on_fill: Any,
+    on_bar: Any,
+    runs: Any,
+    orders: Any,
+    setups: Any,
+    params: Any,
+    notes: Any,
+    trades: Any,
+    spans: Any,
+    time: Any,
+    opens: Any,
+    highs: Any,
+    lows: Any,
+    closes: Any,
+    signals: Any,
+    inputs: Any,
+    funding_times: Any,
+    funding_rates: Any,
+    curve: Any,
+    run_at: int,
+    bar_at: int,
+) -> tuple[int, int]:
+    """Step runs of one kind, each through its own bars, from a run and a bar of it on.
+
+    Returns the run and the bar that could not be done for want of room in the buffers; (runs, 0) when all are done.
+    The trades and notes of the runs lie one after the other; run["trades"] and run["notes"] count each one's own.
+    """
+    used_trades = used_notes = 0
+    for r in range(run_at, len(runs)):
+        span = spans[r]
+        o, p, b, s = span["orders"], span["params"], span["bars"], span["signals"]
+        bars_end, count = span["bars_end"], span["bars_end"] - b
+        told = span["signals_end"] - s
+        done = advance(
+            on_start, on_fill, on_bar, runs, r, orders[o : span["orders_end"]], setups[r],
+            params[p : span["params_end"]], notes[used_notes:], trades[used_trades:],
+            time[b:bars_end], opens[b:bars_end], highs[b:bars_end], lows[b:bars_end], closes[b:bars_end],
+            signals[s : s + told], inputs[span["inputs"] : span["inputs"] + told * span["width"]],
+            funding_times[span["funding"] : span["funding_end"]], funding_rates[span["funding"] : span["funding_end"]],
+            curve[span["curve"] : span["curve"] + count], bar_at if r == run_at else 0,
+        )  # fmt: skip
+        if done < count:
+            return r, done
+        used_trades += runs[r]["trades"]
+        used_notes += runs[r]["notes"]
+    return len(runs), 0
 
 
 @njit(cache=True)
-def no_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, inputs: Any) -> None:
+def no_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, signal: int, inputs: Any) -> None:
     """In the place of on_bar for kinds that react to fills alone."""
-
-
-def _signatures() -> tuple[Any, Any, Any, Any]:
-    """Of on_start, on_fill, on_bar and the loop."""
-    run, setup = numba.from_dtype(RUN), numba.from_dtype(SETUP)
-    orders, notes, trades = (types.Array(numba.from_dtype(dtype), 1, "C") for dtype in (ORDER, NOTE, TRADE))
-    numbers = types.Array(types.float64, 1, "C", readonly=True)
-    times = types.Array(types.int64, 1, "C", readonly=True)
-    inputs = types.Array(types.float64, 2, "C", readonly=True)
-    common = (run, orders, setup, numbers, notes)
-    start = types.void(*common, types.float64)
-    fill = types.void(*common, numba.from_dtype(TRADE))
-    bar = types.void(*common, numbers)
-    pointers = (types.FunctionType(start), types.FunctionType(fill), types.FunctionType(bar))
-    columns = (times, numbers, numbers, numbers, numbers, inputs)
-    loop = types.int64(*pointers, *common, trades, *columns, types.Array(types.float64, 1, "C"), types.int64)
-    return start, fill, bar, loop
-
-
-@lru_cache(maxsize=64)
-def program(kind: Kind) -> Callable[..., int]:
-    """The loop bound to a kind's functions, compiled on first use (from the cache on disk after set-up)."""
-    functions = (kind.on_start, kind.on_fill, kind.on_bar or no_bar)
-    if not config.DISABLE_JIT:  # type: ignore[attr-defined]
-        for function, signature in zip((*functions, advance), _signatures(), strict=True):
-            if signature.args not in function.overloads:
-                function.compile(signature)
-        # Else the loop would be compiled anew for every kind, past the cache.
-        advance.disable_compile()
-    return partial(advance, *functions)

@@ -14,19 +14,9 @@ from numba import njit
 
 from bots.engine.ledger import apply
 from bots.engine.orders import cancel_all, note
-from bots.engine.types import (
-    ALARM,
-    BUY,
-    FAILED,
-    LIMIT,
-    MARKET,
-    NONE,
-    REFUSED_ALLOCATION,
-    REFUSED_POSITION,
-    SELL,
-    TOO_MANY_FILLS,
-)
-from bots.risk import NOISE
+from bots.engine.protection import after_fill, liquidate
+from bots.engine.types import ALARM, BUY, FAILED, LIMIT, LIQUIDATION, MARKET, NONE, SELL, TOO_MANY_FILLS
+from bots.risk import amount_for, fill_refusal
 from markets.precision import ceil_to_step, round_to_step
 
 
@@ -47,7 +37,7 @@ def falls_to(order: Any) -> bool:
 @njit(cache=True)
 def executable(order: Any, price: float) -> bool:
     """True when an order acts at this very price."""
-    if order["type"] == NONE:
+    if order["type"] <= NONE:
         return False
     if order["type"] == MARKET:
         return True
@@ -80,7 +70,7 @@ def next_touched(orders: Any, price: float, target: float) -> int:
     nearest = np.inf
     for slot in range(len(orders)):
         order = orders[slot]
-        if order["type"] == NONE or order["type"] == MARKET or falls_to(order) != falling:
+        if order["type"] <= NONE or order["type"] == MARKET or falls_to(order) != falling:
             continue
         at = order["price"]
         touched = target <= at < price if falling else price < at <= target
@@ -107,14 +97,14 @@ def fill(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, slot: int) 
         # Nothing is had for nothing, however coarse the tick.
         price = max(round_to_step(price * (1.0 + side * setup["slippage"]), setup["tick"]), setup["tick"])
     amount = order["amount"] - order["filled"]
+    if order["cost"] > 0.0:
+        amount = amount_for(setup, side, order["cost"], price)
     fee = fee_of(order, setup, price * amount)
     order_type = order["type"]
     order["type"] = NONE
-    if side == BUY and price * amount + fee > run["cash"] + NOISE * setup["allocation"]:
-        note(run, notes, REFUSED_ALLOCATION, slot, price * amount + fee - run["cash"])
-        return False
-    if side == SELL and amount > run["position"] + 0.5 * setup["lot"] + NOISE * amount:
-        note(run, notes, REFUSED_POSITION, slot, amount - run["position"])
+    code, value = fill_refusal(run, setup, order_type, side, price, amount, fee)
+    if code != 0:
+        note(run, notes, code, slot, value)
         return False
     trade = trades[run["trades"]]
     trade["type"] = order_type
@@ -150,7 +140,10 @@ def act(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any
         ring["amount"] = ring["fee"] = ring["realized"] = 0.0
         orders[slot]["type"] = NONE
         on_fill(run, orders, setup, params, notes, ring)
+    elif orders[slot]["type"] == LIQUIDATION:
+        liquidate(run, orders, setup, notes, trades, slot)
     elif fill(run, orders, setup, notes, trades, slot):
+        after_fill(run, orders, setup, notes, trades[run["trades"] - 1])
         on_fill(run, orders, setup, params, notes, trades[run["trades"] - 1])
 
 
@@ -192,7 +185,7 @@ def follow(orders: Any, price: float) -> None:
     """Let trailing stops and alarms follow the price."""
     for slot in range(len(orders)):
         order = orders[slot]
-        if order["type"] == NONE or order["distance"] == 0.0:
+        if order["type"] <= NONE or order["distance"] == 0.0:
             continue
         trigger = price * (1.0 + order["side"] * order["distance"])
         if order["side"] == SELL:
@@ -211,17 +204,16 @@ def walk(
     notes: Any,
     trades: Any,
     since: float,
-    low: float,
-    high: float,
+    first: float,
+    second: float,
     close: float,
 ) -> None:
-    """Lead the run along a bar whose open is run["price"], reached from `since`."""
+    """Lead the run along a bar whose open is run["price"], reached from `since`, by its two extremes to its close."""
     limit = most_fills(len(orders))
-    up = close >= run["price"]
     left = settle(on_fill, run, orders, setup, params, notes, trades, since, limit)
     follow(orders, run["price"])
-    left = travel(on_fill, run, orders, setup, params, notes, trades, low if up else high, left)
-    left = travel(on_fill, run, orders, setup, params, notes, trades, high if up else low, left)
+    left = travel(on_fill, run, orders, setup, params, notes, trades, first, left)
+    left = travel(on_fill, run, orders, setup, params, notes, trades, second, left)
     left = travel(on_fill, run, orders, setup, params, notes, trades, close, left)
     if left <= 0:
         cancel_all(orders)
@@ -236,7 +228,7 @@ def watch(run: Any, orders: Any) -> None:
     high = np.inf
     for slot in range(len(orders)):
         order = orders[slot]
-        if order["type"] == NONE:
+        if order["type"] <= NONE:
             continue
         if order["type"] == MARKET:
             high = -np.inf

@@ -6,8 +6,8 @@ from typing import Any
 
 from numba import njit
 
-from bots.engine.types import ALARM, MARKET, NONE, SELL, STOPPED, TRAIL
-from bots.risk import refusal
+from bots.engine.types import ALARM, BUY, LIQUIDATION, MARKET, NONE, SELL, STOPPED, TRAIL
+from bots.risk import amount_for, is_entry, refusal
 from markets.precision import floor_to_step, round_to_step
 
 
@@ -33,8 +33,47 @@ def cancel(orders: Any, slot: int) -> None:
 
 @njit(cache=True)
 def cancel_all(orders: Any) -> None:
+    """Empty every slot but the exchange's own."""
     for slot in range(len(orders)):
-        orders[slot]["type"] = NONE
+        if orders[slot]["type"] != LIQUIDATION:
+            orders[slot]["type"] = NONE
+
+
+@njit(cache=True)
+def write(
+    run: Any, orders: Any, slot: int, order_type: int, side: int, price: float, amount: float, distance: float, tag: int
+) -> None:
+    """Fill in a slot as it is asked for, seen by nobody yet."""
+    order = orders[slot]
+    order["type"] = order_type
+    order["side"] = side
+    order["tag"] = tag
+    order["sequence"] = 0
+    order["price"] = price
+    order["amount"] = amount
+    order["cost"] = 0.0
+    order["filled"] = 0.0
+    order["distance"] = distance
+    order["placed"] = run["price"]
+
+
+@njit(cache=True)
+def submit(run: Any, orders: Any, setup: Any, notes: Any, slot: int) -> bool:
+    """Give what stands in a slot its identity, or take it out again with a note; True when risk lets it.
+
+    While entries are held, an entry is wanted but does not work.
+    """
+    order = orders[slot]
+    code, value = refusal(run, orders, setup, slot)
+    if code != 0:
+        order["type"] = NONE
+        note(run, notes, code, slot, value)
+        return False
+    run["sequence"] += 1
+    order["sequence"] = run["sequence"]
+    if run["held_until"] > 0 and is_entry(run, order):
+        order["type"] = -order["type"]
+    return True
 
 
 @njit(cache=True)
@@ -55,23 +94,20 @@ def place(
 
     The price is rounded to the tick, the amount down to the lot. A refusal empties the slot and leaves a note.
     """
-    order = orders[slot]
-    order["type"] = order_type
-    order["side"] = side
-    order["tag"] = tag
-    order["distance"] = distance
-    order["price"] = 0.0 if order_type == MARKET else round_to_step(price, setup["tick"])
-    order["amount"] = floor_to_step(amount, setup["lot"])
-    order["filled"] = 0.0
-    order["placed"] = run["price"]
-    code, value = refusal(run, orders, setup, slot)
-    if code != 0:
-        order["type"] = NONE
-        note(run, notes, code, slot, value)
-        return False
-    run["sequence"] += 1
-    order["sequence"] = run["sequence"]
-    return True
+    rounded = 0.0 if order_type == MARKET else round_to_step(price, setup["tick"])
+    write(run, orders, slot, order_type, side, rounded, floor_to_step(amount, setup["lot"]), distance, tag)
+    return submit(run, orders, setup, notes, slot)
+
+
+@njit(cache=True)
+def place_cost(run: Any, orders: Any, setup: Any, notes: Any, slot: int, side: int, cost: float, tag: int) -> bool:
+    """Want a market order for so much quote money, a buy's fee included, whatever the next price is.
+
+    True when risk lets it.
+    """
+    write(run, orders, slot, MARKET, side, 0.0, amount_for(setup, side, cost, run["price"]), 0.0, tag)
+    orders[slot]["cost"] = cost
+    return submit(run, orders, setup, notes, slot)
 
 
 @njit(cache=True)
@@ -87,32 +123,30 @@ def place_trailing(
 
 
 @njit(cache=True)
+def close(run: Any, orders: Any, setup: Any, notes: Any, slot: int, tag: int) -> None:
+    """Want the position gone at the next price: a long sold, a short bought back."""
+    if run["position"] != 0.0:
+        side = SELL if run["position"] > 0.0 else BUY
+        place(run, orders, setup, notes, slot, MARKET, side, 0.0, abs(run["position"]), tag)
+
+
+@njit(cache=True)
 def end(run: Any, orders: Any, setup: Any, notes: Any, slot: int, sell: bool, code: int, tag: int) -> None:
-    """Withdraw everything and end the run with a note; sell the position through a slot, or keep it."""
+    """Withdraw everything and end the run with a note; close the position through a slot, or keep it."""
     cancel_all(orders)
     run["status"] = STOPPED
     note(run, notes, code, -1, run["position"])
-    if sell and run["position"] > 0.0:
-        place(run, orders, setup, notes, slot, MARKET, SELL, 0.0, run["position"], tag)
+    if sell:
+        close(run, orders, setup, notes, slot, tag)
 
 
 @njit(cache=True)
 def alarm(run: Any, orders: Any, slot: int, side: int, price: float, tag: int) -> None:
     """Wake the kind when the price is touched: side BUY from below (at or above), SELL from above."""
-    order = orders[slot]
-    order["type"] = ALARM
-    order["side"] = side
-    order["tag"] = tag
-    order["price"] = price
-    order["distance"] = 0.0
-    order["amount"] = 0.0
-    order["filled"] = 0.0
-    order["placed"] = run["price"]
-    order["sequence"] = 0
+    write(run, orders, slot, ALARM, side, price, 0.0, 0.0, tag)
 
 
 @njit(cache=True)
 def trailing_alarm(run: Any, orders: Any, slot: int, side: int, distance: float, tag: int) -> None:
     """Wake the kind when the price has turned by `distance` (a fraction): BUY from its low, SELL from its high."""
-    alarm(run, orders, slot, side, run["price"] * (1.0 + side * distance), tag)
-    orders[slot]["distance"] = distance
+    write(run, orders, slot, ALARM, side, run["price"] * (1.0 + side * distance), 0.0, distance, tag)

@@ -1,101 +1,188 @@
-"""One run in memory, and the one way to lead it through bars: in a backtest, on paper and live."""
+"""The one way to lead runs through bars, one or thousands, one bar or a whole history: in a backtest and on paper."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, TypeVar
 
 import numpy as np
 
-from bots.engine.loop import program
 from bots.engine.matching import most_fills
-from bots.engine.types import ALARM, BUY, MARKET, NEVER, NONE, NOTE, ORDER, RUN, SELL, STATE_VERSION, TRADE, Terms
-from markets.series import Candles, Column
+from bots.engine.programs import program
+from bots.engine.run import Engine, Records
+from bots.engine.types import FUNDING, NOTE, SPAN, TRADE
+from markets.series import Candles, Column, Times
 
-if TYPE_CHECKING:
-    from bots.kinds.contract import Kind
-
-Records = np.ndarray[Any, Any]
 ROOM = 512  # trades and notes a buffer holds beyond what one bar may bring
+Signals = np.ndarray[Any, np.dtype[np.int8]]
 
 
-@dataclass(slots=True)
-class Engine:
-    """One run in memory: its kind, its constants and its state. All arrays are plain numpy."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a kind makes of candles before the engine steps through them.
 
-    kind: Kind
-    setup: Records  # SETUP, shape (1,)
-    params: Column  # the kind's own layout
-    run: Records  # RUN, shape (1,)
-    orders: Records  # ORDER, shape (slots,)
+    signals: int8, shape (n,); on_bar is called at the close of each bar with a signal other than 0.
+    inputs: float64, shape (n, k); the row of the bar goes with it.
+    """
 
-    @classmethod
-    def new(cls, kind: Kind, params: Any, terms: Terms, allocation: float) -> Engine:
-        """A run that has not seen a bar. Units: allocation in quote."""
-        run = np.zeros(1, RUN)
-        run["version"] = STATE_VERSION
-        run["cash"] = allocation
-        run["wake_time"], run["wake_low"], run["wake_high"] = NEVER, -np.inf, np.inf
-        vector = np.ascontiguousarray(kind.vector(params, terms), np.float64)
-        return cls(kind, terms.setup(allocation), vector, run, np.zeros(kind.slots(params), ORDER))
+    signals: Signals
+    inputs: np.ndarray[Any, np.dtype[np.float64]]
 
-    def restore(self, run: bytes, orders: bytes) -> Engine:
-        """A run of the same constants with saved state. Raises ValueError when it was saved in another layout."""
-        if len(run) != RUN.itemsize or len(orders) != self.orders.nbytes:
-            raise ValueError(
-                f"saved state has {len(run)} + {len(orders)} bytes, not {RUN.itemsize} + {self.orders.nbytes}"
-            )
-        state = np.frombuffer(bytearray(run), RUN)
-        if state["version"][0] != STATE_VERSION:
-            raise ValueError(f"saved state has version {state['version'][0]}, not {STATE_VERSION}")
-        return replace(self, run=state, orders=np.frombuffer(bytearray(orders), ORDER))
+    def __getitem__(self, rows: slice) -> Seen:
+        return Seen(self.signals[rows], self.inputs[rows])
 
-    def want_flat(self) -> None:
-        """Want nothing but the position sold (or bought back) at the next price."""
-        run, order = self.run[0], self.orders[0]
-        self.orders["type"] = NONE
-        run["sequence"] += 1
-        order["type"], order["side"] = MARKET, SELL if run["position"] > 0 else BUY
-        order["tag"], order["sequence"] = self.kind.tags.index("close"), run["sequence"]
-        order["price"], order["amount"], order["filled"] = 0.0, abs(run["position"]), 0.0
-        run["wake_high"] = -np.inf
+    def __len__(self) -> int:
+        return len(self.signals)
 
-    def renew(self, price: float) -> None:
-        """Give the wanted orders new identities, as placed at this price: what it has crossed pays as a taker."""
-        real = np.flatnonzero((self.orders["type"] != NONE) & (self.orders["type"] != ALARM))
-        self.orders["sequence"][real] = self.run["sequence"] + 1 + np.arange(real.size)
-        self.orders["placed"][real] = price
-        self.run["sequence"] += real.size
 
-    def save(self) -> tuple[bytes, bytes]:
-        return self.run.tobytes(), self.orders.tobytes()
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """Funding of a swap. times: ms UTC, int64, ascending; rates: fractions of the position's value, longs pay."""
+
+    times: Times
+    rates: Column
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+NOTHING_SEEN = Seen(np.empty(0, np.int8), np.empty((0, 0)))
+NO_FUNDING = Funding(np.empty(0, np.int64), np.empty(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What a run is led through."""
+
+    candles: Candles
+    seen: Seen = NOTHING_SEEN
+    funding: Funding = NO_FUNDING
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What came of a stretch of bars. trades: TRADE; notes: NOTE; equity: quote at each close, float64."""
+    """What came of a stretch of bars. trades, payments of funding: TRADE; notes: NOTE; equity: quote at each close."""
 
     trades: Records
+    payments: Records
     notes: Records
     equity: Column
 
 
-def step(engine: Engine, candles: Candles) -> Steps:
-    """Lead a run through candles it has not seen. One bar or a whole history: the same code, the same result."""
-    call = program(engine.kind)
-    room = most_fills(len(engine.orders)) + 1 + ROOM
-    curve, inputs = np.empty(len(candles)), np.empty((len(candles), 0))
-    run, kept_trades, kept_notes = engine.run[0], [], []
-    done = 0
-    while True:
-        trades, notes = np.zeros(room, TRADE), np.zeros(room, NOTE)
-        done = call(
-            run, engine.orders, engine.setup[0], engine.params, notes, trades,
-            candles.time, candles.open, candles.high, candles.low, candles.close, inputs, curve, done,
-        )  # fmt: skip
-        kept_trades.append(trades[: run["trades"]])
-        kept_notes.append(notes[: run["notes"]])
-        run["trades"] = run["notes"] = 0
-        if done == len(candles):
-            return Steps(np.concatenate(kept_trades), np.concatenate(kept_notes), curve)
-        room *= 2
+def step(engine: Engine, candles: Candles, seen: Seen = NOTHING_SEEN, funding: Funding = NO_FUNDING) -> Steps:
+    """Lead one run through candles it has not seen; the result does not depend on how they are cut.
+
+    seen: what its kind observes in them, for the kinds that do.
+    """
+    return step_many([engine], [Stretch(candles, seen, funding)])[0]
+
+
+def step_many(engines: Sequence[Engine], stretches: Sequence[Stretch]) -> list[Steps]:
+    """Lead each run through its stretch, the runs of a kind in one compiled call. Raises ValueError."""
+    kinds: dict[str, list[int]] = defaultdict(list)
+    for index, engine in enumerate(engines):
+        kinds[engine.kind.slug].append(index)
+        if engine.kind.observe and len(stretches[index].seen) != len(stretches[index].candles):
+            raise ValueError(f"the {engine.kind.slug} kind must observe the candles before it is stepped.")
+    results: dict[int, Steps] = {}
+    for indices in kinds.values():
+        steps = _of_one_kind([engines[index] for index in indices], [stretches[index] for index in indices])
+        results |= dict(zip(indices, steps, strict=True))
+    return [results[index] for index in range(len(engines))]
+
+
+def _of_one_kind(engines: list[Engine], stretches: list[Stretch]) -> list[Steps]:
+    spans, columns, curve = _laid_out(engines, stretches)
+    runs, orders = _one([engine.run for engine in engines]), _one([engine.orders for engine in engines])
+    setups, params = _one([engine.setup for engine in engines]), _one([engine.vector for engine in engines])
+    call = program(engines[0].kind)
+    room = max(most_fills(len(engine.orders)) for engine in engines) + ROOM
+    parts: dict[int, list[tuple[Records, Records]]] = defaultdict(list)
+    run_at = bar_at = 0
+    while run_at < len(engines):
+        trades, notes = np.empty(room, TRADE), np.empty(room, NOTE)
+        first = run_at
+        run_at, bar_at = call(runs, orders, setups, params, notes, trades, spans, *columns, curve, run_at, bar_at)
+        _share_out(runs[first : run_at + 1], first, trades, notes, parts)
+        room = min(2 * room, 1 << 20)
+    if len(engines) > 1:
+        for index, engine in enumerate(engines):
+            engine.run = runs[index : index + 1]
+            engine.orders = orders[spans[index]["orders"] : spans[index]["orders_end"]]
+    return [
+        _steps(parts.get(index, []), curve[span["curve"] :][: span["bars_end"] - span["bars"]])
+        for index, span in enumerate(spans)
+    ]
+
+
+def _one(arrays: Sequence[Records]) -> Records:
+    """The arrays one after the other; a single one itself, so that it is changed in place."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _laid_out(engines: list[Engine], stretches: list[Stretch]) -> tuple[Records, tuple[Records, ...], Column]:
+    """(where each run finds its own, the columns of all, room for the equity curves)."""
+    spans = np.zeros(len(engines), SPAN)
+    _place(spans, "orders", [len(engine.orders) for engine in engines])
+    _place(spans, "params", [len(engine.vector) for engine in engines])
+    candles = _shared(spans, "bars", [stretch.candles for stretch in stretches])
+    seen = _shared(spans, "signals", [stretch.seen for stretch in stretches])
+    rates = _shared(spans, "funding", [stretch.funding for stretch in stretches])
+    spans["width"] = [stretch.seen.inputs.shape[1] for stretch in stretches]
+    sizes = {id(one): one.inputs.size for one in seen}
+    starts = dict(zip(sizes, accumulate(sizes.values(), initial=0), strict=False))
+    spans["inputs"] = [starts[id(stretch.seen)] for stretch in stretches]
+    lengths = spans["bars_end"] - spans["bars"]
+    spans["curve"] = np.cumsum(lengths) - lengths
+    columns = (
+        *(_one([getattr(one, name) for one in candles]) for name in ("time", "open", "high", "low", "close")),
+        _one([one.signals for one in seen]),
+        _one([one.inputs.reshape(-1) for one in seen]),
+        _one([one.times for one in rates]),
+        _one([one.rates for one in rates]),
+    )
+    return spans, columns, np.empty(int(lengths.sum()))
+
+
+def _place(spans: Records, name: str, lengths: list[int]) -> None:
+    """One after the other."""
+    ends = np.cumsum(lengths)
+    spans[name], spans[f"{name}_end"] = ends - lengths, ends
+
+
+T = TypeVar("T", Candles, Seen, Funding)
+
+
+def _shared(spans: Records, name: str, wanted: list[T]) -> list[T]:
+    """The different ones of what the runs want, in the order in which they are laid out."""
+    different = {id(one): one for one in wanted}
+    begins = dict(zip(different, accumulate(map(len, different.values()), initial=0), strict=False))
+    spans[name] = [begins[id(one)] for one in wanted]
+    spans[f"{name}_end"] = spans[name] + [len(one) for one in wanted]
+    return list(different.values())
+
+
+def _share_out(
+    runs: Records, first: int, trades: Records, notes: Records, parts: dict[int, list[tuple[Records, Records]]]
+) -> None:
+    """Give each run its part of the buffers, and empty them."""
+    trade_ends, note_ends = np.cumsum(runs["trades"]), np.cumsum(runs["notes"])
+    for index in np.flatnonzero(runs["trades"] + runs["notes"]).tolist():
+        own_trades = trades[trade_ends[index] - runs["trades"][index] : trade_ends[index]]
+        own_notes = notes[note_ends[index] - runs["notes"][index] : note_ends[index]]
+        parts[first + index].append((own_trades, own_notes))
+    runs["trades"] = runs["notes"] = 0
+
+
+NO_TRADES, NO_NOTES = np.empty(0, TRADE), np.empty(0, NOTE)
+
+
+def _steps(parts: list[tuple[Records, Records]], equity: Column) -> Steps:
+    if not parts:
+        return Steps(NO_TRADES, NO_TRADES, NO_NOTES, equity)
+    trades, notes = (_one(column) for column in zip(*parts, strict=True))
+    paid = trades["type"] == FUNDING
+    return Steps(trades[~paid], trades[paid], notes, equity) if paid.any() else Steps(trades, NO_TRADES, notes, equity)

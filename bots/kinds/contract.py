@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bots.engine.simulate import Seen
 from bots.engine.types import Terms
 from bots.kinds.parameters import Parameter, ParamsError, Problems, parameters_of, read
-from markets.series import Column
+from markets.series import Candles, Column
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -22,9 +23,13 @@ class Kind:
     slots(params): how many orders it may want at once. vector(params, terms): the parameters as the compiled
     functions read them, float64. check(params, terms, allocation): sentences about parameters that do not fit each
     other, the market or the money. on_start(run, orders, setup, params, notes, price), on_fill(…, trade) and
-    on_bar(…, inputs) change orders through bots.engine.orders. example is a set of parameters for prices around 100;
-    tags and notes give the words for their numbers,
-    reasons the words for why an order of a tag is there; in a note's text {price} and {value} stand for its figures.
+    on_bar(…, signal, inputs) change orders through bots.engine.orders. example is a set of parameters for prices
+    around 100; tags and notes give the words for their numbers ("close" is one of the tags), reasons the words for why
+    an order of a tag is there; in a note's text {price} and {value} stand for its figures.
+
+    observe(params, candles, timeframe in s, columns) says at which closes on_bar is called, and with what;
+    lead(params, timeframe) how many candles it must be shown before the first one that counts; columns are further
+    series aligned with the candles, by name.
     """
 
     slug: str
@@ -42,6 +47,8 @@ class Kind:
     reasons: Mapping[str, str]
     notes: Mapping[int, str]
     warnings: frozenset[int] = frozenset()  # notes that a person should look at
+    lead: Callable[[Any, int], int] | None = None
+    observe: Callable[[Any, Candles, int, Mapping[str, Column]], Seen] | None = None
 
     def parameters(self) -> list[Parameter]:
         return parameters_of(self.params)

@@ -261,7 +261,7 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
 
 
 @njit(cache=True)
-def on_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, inputs: Any) -> None:
+def on_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, signal: int, inputs: Any) -> None:
     """Begin the next deal at the open of the first candle after the cooldown."""
     run["wake_time"] = NEVER
     begin(run, orders, setup, params, notes)

@@ -7,7 +7,8 @@ from django.contrib.auth import get_user_model
 from hypothesis import settings
 
 from bots import services
-from bots.engine.simulate import Engine, step
+from bots.engine.run import Engine
+from bots.engine.simulate import step
 from bots.engine.types import Terms
 from bots.kinds import KINDS
 from bots.models import Bot

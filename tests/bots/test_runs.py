@@ -148,7 +148,7 @@ def test_a_run_that_cannot_be_stepped_fails_alone_with_its_reason(bot, close, ac
     runs.advance_due()
     other.refresh_from_db()
     assert other.status == Bot.Status.FAILED
-    assert "saved state has 11" in other.reason
+    assert "saved state has version" in other.reason
     assert account.balances.get(currency="USDT").free == 10_000 - 1000
     assert stored(good) == exact(expected(bot, wandering()))
 

@@ -13,7 +13,8 @@ import numba
 import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
-from bots.engine.simulate import Engine, step
+from bots.engine.run import Engine
+from bots.engine.simulate import step
 from bots.engine.types import Terms
 from bots.kinds import KINDS
 from bots.management.commands._walk import random_walk

@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from bots.engine.simulate import Engine, step
+from bots.engine.run import Engine
+from bots.engine.simulate import step
 from bots.engine.types import Terms
 from bots.kinds import KINDS
 from markets.series import Candles

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bots.book import Book
-from bots.engine.simulate import Engine, step
+from bots.engine.run import Engine
+from bots.engine.simulate import NOTHING_SEEN, step
 from bots.engine.types import ALARM, BUY, LIMIT, NONE, SELL, STOP, TRAIL, Terms
 from bots.kinds import KINDS
 from markets.precision import to_decimal
@@ -128,6 +129,18 @@ def fresh(slug: str, params: dict) -> Engine:
     return Engine.new(kind, kind.validate(params, TERMS, MONEY), TERMS, MONEY)
 
 
+def observed(engine, series):
+    """What the kind sees in candles of a minute; nothing for kinds that do not look."""
+    if engine.kind.observe is None:
+        return NOTHING_SEEN
+    return engine.kind.observe(engine.params, series, 60, {})
+
+
+def led(engine, series, cut=slice(None)):
+    """Steps of a run through a part of a series that its kind has seen whole."""
+    return step(engine, series[cut], observed(engine, series)[cut])
+
+
 def same(first, second) -> bool:
     return first.tobytes() == second.tobytes()
 
@@ -142,7 +155,7 @@ def test_prefix_the_first_bars_give_the_first_results(slug, data):
     """No look-ahead: what comes later changes nothing before it."""
     series, params = data.draw(candles()), data.draw(PARAMS[slug])
     cut = data.draw(st.integers(1, len(series)))
-    whole, part = step(fresh(slug, params), series), step(fresh(slug, params), series[:cut])
+    whole, part = led(fresh(slug, params), series), led(fresh(slug, params), series[:cut])
     assert same(whole.trades[: len(part.trades)], part.trades)
     assert same(whole.notes[: len(part.notes)], part.notes)
     assert same(whole.equity[:cut], part.equity)
@@ -153,11 +166,11 @@ def test_prefix_the_first_bars_give_the_first_results(slug, data):
 def test_resume_saved_and_restored_at_every_bar_gives_the_same(slug, data):
     series, params = data.draw(candles()), data.draw(PARAMS[slug])
     whole = fresh(slug, params)
-    expected = step(whole, series)
+    expected = led(whole, series)
     state, trades, notes = fresh(slug, params).save(), [], []
     for index in range(len(series)):
         engine = fresh(slug, params).restore(*state)
-        steps = step(engine, series[index : index + 1])
+        steps = led(engine, series, slice(index, index + 1))
         trades.append(steps.trades)
         notes.append(steps.notes)
         state = engine.save()
@@ -168,9 +181,23 @@ def test_resume_saved_and_restored_at_every_bar_gives_the_same(slug, data):
 
 @every_kind
 @given(data=st.data())
+def test_idempotence_bars_that_were_seen_already_change_nothing(slug, data):
+    series, params = data.draw(candles()), data.draw(PARAMS[slug])
+    back = data.draw(st.integers(0, len(series)))
+    engine = fresh(slug, params)
+    led(engine, series)
+    before = engine.save()
+    again = led(engine, series, slice(back, None))
+    assert not len(again.trades)
+    assert not len(again.notes)
+    assert engine.save() == before
+
+
+@every_kind
+@given(data=st.data())
 def test_replay_the_ledger_follows_from_the_trades(slug, data):
     engine = fresh(slug, data.draw(PARAMS[slug]))
-    trades = step(engine, data.draw(candles())).trades
+    trades = led(engine, data.draw(candles())).trades
     run = engine.run[0]
     assert run["fills"] == len(trades)
     assert run["fees"] == pytest.approx(trades["fee"].sum(), abs=1e-9)
@@ -186,7 +213,7 @@ def test_conservation_the_exact_book_adds_up(slug, data):
     """In Decimal, to the last unit: money in = money out + fees + what is held, and nothing has odd digits."""
     engine = fresh(slug, data.draw(PARAMS[slug]))
     book, spent, fees = Book(Decimal(10_000)), Decimal(0), Decimal(0)
-    for trade in step(engine, data.draw(candles())).trades:
+    for trade in led(engine, data.draw(candles())).trades:
         price, amount = to_decimal(trade["price"], Decimal("0.01")), to_decimal(trade["amount"], Decimal("0.001"))
         fee = to_decimal(trade["fee"], Decimal("1e-8"))
         assert float(price) == trade["price"]
@@ -204,7 +231,7 @@ def test_conservation_the_exact_book_adds_up(slug, data):
 @given(data=st.data())
 def test_a_bot_never_spends_more_than_its_allocation_nor_sells_what_it_has_not(slug, data):
     engine = fresh(slug, data.draw(PARAMS[slug]))
-    trades = step(engine, data.draw(candles())).trades
+    trades = led(engine, data.draw(candles())).trades
     cash = MONEY - np.cumsum(trades["side"] * trades["price"] * trades["amount"] + trades["fee"])
     assert (cash >= -1e-5).all()
     assert (np.cumsum(trades["side"] * trades["amount"]) >= -1e-9).all()
@@ -214,7 +241,7 @@ def test_a_bot_never_spends_more_than_its_allocation_nor_sells_what_it_has_not(s
 @given(data=st.data())
 def test_every_fill_lies_within_its_bar(slug, data):
     series = data.draw(candles())
-    trades = step(fresh(slug, data.draw(PARAMS[slug])), series).trades
+    trades = led(fresh(slug, data.draw(PARAMS[slug])), series).trades
     bar = np.searchsorted(series.time, trades["time"])
     limits = trades["type"] == LIMIT
     assert (series.time[bar] == trades["time"]).all()
@@ -228,7 +255,7 @@ def test_every_fill_lies_within_its_bar(slug, data):
 @given(data=st.data())
 def test_working_orders_are_affordable_on_their_tick_and_lot_and_not_crossed(slug, data):
     engine = fresh(slug, data.draw(PARAMS[slug]))
-    step(engine, data.draw(candles()))
+    led(engine, data.draw(candles()))
     wanted = engine.orders[(engine.orders["type"] != NONE) & (engine.orders["type"] != ALARM)]
     price, run = engine.run["price"][0], engine.run[0]
     limits = wanted[wanted["type"] == LIMIT]

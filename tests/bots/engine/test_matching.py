@@ -9,7 +9,8 @@ from numba import njit
 
 from bots.engine.matching import most_fills
 from bots.engine.orders import place, place_trailing
-from bots.engine.simulate import Engine, step
+from bots.engine.run import Engine
+from bots.engine.simulate import step
 from bots.engine.types import BUY, FAILED, MARKET, REFUSED_ALLOCATION, SELL, TOO_MANY_FILLS, Terms
 from bots.kinds import KINDS
 from tests.bots.conftest import GRID, bars, fills, play
