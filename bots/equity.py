@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import connection
 from django.utils import timezone
 
-from bots.outcomes import EQUITY_EVERY
+from bots.quiet import EQUITY_EVERY
 from bots.records import moment
 
 # A run's book at the ticker's price. A mark that a candle has already set stays. A run that lags behind its candles

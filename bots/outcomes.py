@@ -14,11 +14,9 @@ from bots.engine.run import Engine
 from bots.engine.simulate import Steps
 from bots.engine.types import FAILED, STOPPED
 from bots.models import Bot, EquitySnapshot, Event, Run, Trade
+from bots.quiet import EQUITY_EVERY
 from bots.records import ExactTrade, exact_trade, moment, note_event, trade_event
 from markets.series import Candles
-
-# Distance of the points of a stored equity curve, ms.
-EQUITY_EVERY = 300_000
 
 
 @dataclass(slots=True)

@@ -6,25 +6,25 @@ A stretch of candles and everything it caused is one transaction: after a crash 
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
+from bots import quiet as quiet_runs
 from bots import writes
 from bots.book import Book
+from bots.claims import CHANGING, claim, kept_engine
 from bots.engine.run import Engine
-from bots.engine.simulate import Steps, step
-from bots.engine.types import Terms
+from bots.engine.simulate import Steps, Stretch, step, step_many
 from bots.kinds import KINDS
 from bots.models import Mode, Run
 from bots.outcomes import Outcome
+from bots.quiet import is_quiet
 from bots.records import ExactTrade, exact_trade, terms_of
 from markets import candles as store
 from markets.models import Feed, Market
@@ -32,12 +32,15 @@ from markets.series import Candles
 
 log = logging.getLogger(__name__)
 
-# Market id, timeframe in seconds, open time of the last candle seen -> the closed candles after it.
-Bars = Callable[[int, int, int], Candles]
+# For each mark (market id, timeframe in seconds, open time of the last candle seen): the closed candles after it.
+Bars = Callable[[Sequence[store.Mark]], dict[store.Mark, Candles]]
+Ready = tuple[Run, Engine, Stretch]
 # Candles a run takes in one transaction: bounds memory and the time its row is locked.
 MOST_BARS = 20_000
 # Runs a transaction carries.
-SHARD = 500
+SHARD = 2_500
+# Whatever the state or the figures of one run are, the others go on.
+FAULTS = (ValueError, ArithmeticError, LookupError, TypeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +64,6 @@ def backtest(kind_slug: str, raw: dict[str, Any], market: Market, capital: Decim
     return Backtest(engine, steps, trades, book)
 
 
-def engine_of(run: Run) -> Engine:
-    """The engine as the run left it. Raises ValueError (ParamsError too) when its state or parameters do not fit."""
-    constants = (json.dumps(constant, sort_keys=True) for constant in (run.params, run.terms))
-    return _fresh(run.kind, *constants, float(run.allocation)).restore(bytes(run.state), bytes(run.orders))
-
-
-@lru_cache(maxsize=20_000)
-def _fresh(kind_slug: str, params: str, terms: str, allocation: float) -> Engine:
-    """A run that has seen nothing, kept: preparing the constants anew costs more than stepping a candle."""
-    kind = KINDS.get(kind_slug)
-    if kind is None:
-        raise ValueError(f"kind {kind_slug!r} is not installed; the installed kinds are {', '.join(KINDS)}.")
-    return Engine.new(kind, kind.read(json.loads(params)), Terms(**json.loads(terms)), allocation)
-
-
 def due() -> QuerySet[Run]:
     """Running runs of accounts whose feed holds candles they have not seen, neighbours on a market together."""
     ahead = Feed.objects.filter(
@@ -85,48 +73,81 @@ def due() -> QuerySet[Run]:
     return running.order_by("market_id", "timeframe", "id")
 
 
-def advance(claim: QuerySet[Run], bars: Bars) -> int:
+def advance(wanted: QuerySet[Run], bars: Bars) -> int:
     """Lead a shard of runs through the candles they have not seen; returns how many saw some.
 
     Runs that another worker holds are passed over. Everything is stored in one transaction.
     """
     with transaction.atomic():
-        runs = claim.select_related("bot", "market").select_for_update(skip_locked=True, of=("self",))
-        moved = [outcome for run in runs[:SHARD] if (outcome := _lead(run, bars))]
-        writes.write(moved)
-    return len(moved)
+        shard = claim(wanted, SHARD)
+        outcomes, quiet = _lead(shard, bars)
+        writes.write(outcomes)
+        quiet_runs.write(quiet)
+    return len(outcomes) + len(quiet)
 
 
-def _lead(run: Run, bars: Bars) -> Outcome | None:
-    """Step one run; None when there is nothing new. A run that cannot be stepped fails alone, with its reason."""
+def _lead(shard: Sequence[Run], bars: Bars) -> tuple[list[Outcome], list[tuple[Run, Candles]]]:
+    """Step the runs that have something new to see: (what came of them, those to which nothing happened).
+
+    One that cannot be stepped fails alone, with its reason.
+    """
+    new = bars(sorted({_mark(run) for run in shard}))
+    outcomes: list[Outcome] = []
+    quiet: list[tuple[Run, Candles]] = []
+    ready: list[Ready] = []
+    for run in shard:
+        try:
+            if len(candles := new[_mark(run)]):
+                ready.append((run, kept_engine(run), Stretch(candles)))
+        except FAULTS as error:
+            outcomes.append(_failed(run, error))
+    for (run, engine, stretch), steps in _stepped(ready):
+        if isinstance(steps, Exception):
+            outcomes.append(_failed(run, steps))
+        elif not len(steps.trades) and not len(steps.notes) and is_quiet(run, engine, stretch.candles):
+            quiet.append((run, stretch.candles))
+        else:
+            outcomes.append(_outcome(run, engine, stretch, steps))
+    return outcomes, quiet
+
+
+def _stepped(ready: list[Ready]) -> list[tuple[Ready, Steps | Exception]]:
+    """All in one call; when that fails one by one, to find the one that does."""
     try:
-        candles = bars(run.market_id, run.timeframe, run.bar_time)
-        if not len(candles):
-            return None
-        engine = engine_of(run)
-        return Outcome.of(run, engine, step(engine, candles), candles)
-    except (ValueError, ArithmeticError, LookupError, TypeError) as error:  # whatever its state or figures are
-        log.exception("run %s cannot be stepped", run.pk)
-        run.refresh_from_db()  # what was booked before the fault is not stored
-        return Outcome.failure(run, str(error))
+        steps = step_many([engine for _, engine, _ in ready], [stretch for *_, stretch in ready])
+    except FAULTS as error:
+        if len(ready) == 1:
+            return [(ready[0], error)]
+        # What the engines hold now is of no use: they start again from the rows.
+        return [pair for run, _, stretch in ready for pair in _stepped([(run, kept_engine(run), stretch)])]
+    return list(zip(ready, steps, strict=True))
 
 
-def stored_bars() -> Bars:
-    """Candles from the database; runs of one market that stand at the same candle share a read."""
-    read: dict[tuple[int, int, int], Candles] = {}
+def _outcome(run: Run, engine: Engine, stretch: Stretch, steps: Steps) -> Outcome:
+    try:
+        return Outcome.of(run, engine, steps, stretch.candles)
+    except FAULTS as error:
+        return _failed(run, error)
 
-    def bars(market_id: int, timeframe: int, after: int) -> Candles:
-        key = (market_id, timeframe, after)
-        if key not in read:
-            read[key] = store.load(market_id, timeframe, start=after + 1)[:MOST_BARS]
-        return read[key]
 
-    return bars
+def _failed(run: Run, error: Exception) -> Outcome:
+    log.error("run %s cannot be stepped", run.pk, exc_info=error)
+    run.refresh_from_db(fields=CHANGING)  # what was booked before the fault is not stored
+    return Outcome.failure(run, str(error))
+
+
+def _mark(run: Run) -> store.Mark:
+    return run.market_id, run.timeframe, run.bar_time
+
+
+def stored_bars(marks: Sequence[store.Mark]) -> dict[store.Mark, Candles]:
+    """Candles from the database."""
+    return store.load_after(marks, MOST_BARS)
 
 
 def advance_due() -> int:
     """Advance until no run that this worker can have is behind its feed; returns how many steps of runs were made."""
     total = 0
-    while moved := advance(due(), stored_bars()):
+    while moved := advance(due(), stored_bars):
         total += moved
     return total

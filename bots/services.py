@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from bots import balances, writes
+from bots.claims import engine_of
 from bots.engine.run import Engine
 from bots.engine.simulate import step
 from bots.kinds import KINDS
@@ -18,7 +19,6 @@ from bots.kinds.parameters import ParamsError
 from bots.models import Account, Balance, Bot, Event, Mode, Order, Run
 from bots.outcomes import Outcome, event_row
 from bots.records import moment, terms_of
-from bots.runs import engine_of
 from markets.gateway import GatewayError, connect
 from markets.models import Exchange, Feed, Market
 from markets.precision import refusal

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 from django.db import connection, transaction
@@ -13,24 +13,14 @@ from django.db.models import Max
 from markets import series
 from markets.models import Candle
 from markets.series import VALUES, Candles
-
-_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_TRAILER = b"\xff\xff"
-
-
-def _row_dtype(*columns: tuple[str, str]) -> np.dtype[Any]:
-    """Layout of a binary COPY row without nulls: a count of fields, then length and value of each, big-endian."""
-    fields: list[tuple[str, str]] = [("fields", ">i2")]
-    for name, kind in columns:
-        fields += [(f"{name}_length", ">i4"), (name, kind)]
-    return np.dtype(fields)
-
+from orchestrator.binary_copy import HEADER, TRAILER, row_dtype, rows_of
 
 # An array on the wire: dimensions, null flag, type, size, lower bound; then length and value of each item.
 _ARRAY_HEADER = 20
 _TIMES = np.dtype([("length", ">i4"), ("value", ">i8")])
 _FLOATS = np.dtype([("length", ">i4"), ("value", ">f8")])
-_WRITE = _row_dtype(("market_id", ">i4"), ("timeframe", ">i4"), ("time", ">i8"), *[(name, ">f8") for name in VALUES])
+_READ = row_dtype(("mark", ">i4"), ("time", ">i8"), *[(name, ">f8") for name in VALUES])
+_WRITE = row_dtype(("market_id", ">i4"), ("timeframe", ">i4"), ("time", ">i8"), *[(name, ">f8") for name in VALUES])
 
 
 class CandleSource(Protocol):
@@ -57,6 +47,37 @@ def load(
         return _unpacked(b"".join(copy))
 
 
+# Market id, timeframe in seconds, open time in ms UTC.
+Mark = tuple[int, int, int]
+
+
+def load_after(marks: Sequence[Mark], limit: int) -> dict[Mark, Candles]:
+    """For each mark the stored candles that open after it, ascending, the first `limit`; one query for all."""
+    if len(marks) == 1:
+        ((market_id, timeframe, after),) = marks
+        return {marks[0]: load(market_id, timeframe, start=after + 1)[:limit]}
+    if not marks:
+        return {}
+    with connection.cursor() as cursor:
+        # Parameters are not taken by COPY; these are integers.
+        values = ", ".join(f"({n:d}, {m:d}, {t:d}, {a:d}::bigint)" for n, (m, t, a) in enumerate(marks))
+        query = (
+            f"COPY (SELECT mark.n, candle.time, {', '.join(VALUES)} FROM (VALUES {values}) AS mark (n, m, t, a), "
+            f"LATERAL (SELECT * FROM markets_candle WHERE market_id = m AND timeframe = t AND time > a "
+            f"ORDER BY time LIMIT {limit:d}) AS candle ORDER BY mark.n, candle.time) TO STDOUT (FORMAT BINARY)"
+        )
+        with cursor.copy(query) as copy:
+            data = b"".join(copy)
+    rows = np.frombuffer(data, _READ, offset=len(HEADER), count=(len(data) - len(HEADER)) // _READ.itemsize)
+    columns = [rows[name].astype(rows.dtype[name].newbyteorder("=")) for name in ("time", *VALUES)]
+    ends = np.searchsorted(rows["mark"], np.arange(len(marks)), side="right").tolist()
+    begins = [0, *ends[:-1]]
+    return {
+        mark: Candles(*(column[begin:end] for column in columns))
+        for mark, begin, end in zip(marks, begins, ends, strict=True)
+    }
+
+
 def last_time(market_id: int, timeframe: int) -> int | None:
     """Open time of the last stored candle, ms UTC."""
     last = Candle.objects.filter(market_id=market_id, timeframe=timeframe).aggregate(last=Max("time"))["last"]
@@ -65,7 +86,7 @@ def last_time(market_id: int, timeframe: int) -> int | None:
 
 def _unpacked(data: bytes) -> Candles:
     """Columns out of one binary COPY row of six arrays (or nulls, when there are no candles)."""
-    offset, columns = len(_HEADER) + 2, []
+    offset, columns = len(HEADER) + 2, []
     for kind in (_TIMES, *[_FLOATS] * len(VALUES)):
         (length,) = struct.unpack_from(">i", data, offset)
         if length < 0:
@@ -97,13 +118,8 @@ def upsert_many(batch: Iterable[tuple[int, int, Candles]]) -> int:
 
 def packed(market_id: int, timeframe: int, candles: Candles) -> bytes:
     """Rows for stage()."""
-    rows = np.empty(len(candles), _WRITE)
-    rows["fields"] = len(_WRITE.names or ()) // 2
-    rows["market_id"], rows["timeframe"], rows["time"] = market_id, timeframe, candles.time
-    for name in ("market_id", "timeframe", "time", *VALUES):
-        rows[f"{name}_length"] = _WRITE[name].itemsize
-    for name in VALUES:
-        rows[name] = getattr(candles, name)
+    values = {name: getattr(candles, name) for name in VALUES}
+    rows = rows_of(_WRITE, market_id=market_id, timeframe=timeframe, time=candles.time, **values)
     return rows.tobytes()
 
 
@@ -117,10 +133,10 @@ def stage(parts: Iterable[bytes]) -> None:
         # An earlier merge of the same transaction may have left its rows.
         cursor.execute("TRUNCATE pg_temp.candle_stage")
         with cursor.copy("COPY pg_temp.candle_stage FROM STDIN (FORMAT BINARY)") as copy:
-            copy.write(_HEADER)
+            copy.write(HEADER)
             for part in parts:
                 copy.write(part)
-            copy.write(_TRAILER)
+            copy.write(TRAILER)
 
 
 def merge(market_id: int | None = None) -> int:

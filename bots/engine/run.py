@@ -15,6 +15,7 @@ from bots.engine.types import (
     LIQUIDATION,
     MARKET,
     NEVER,
+    NEW,
     NONE,
     ORDER,
     RUN,
@@ -69,6 +70,11 @@ class Engine:
         """A run of the same constants with saved state. Raises ValueError when it was saved in another layout."""
         state, wanted = read_state(run, orders, len(self.orders))
         return replace(self, run=state, orders=wanted)
+
+    def stand_at(self, time: int, price: float | None) -> None:
+        """Have seen bars at which nothing happened: the last opened at `time`, ms UTC, and closed at `price`."""
+        if self.run["status"][0] != NEW and price is not None:
+            self.run["time"], self.run["price"] = time, price
 
     def save(self) -> tuple[bytes, bytes]:
         return self.run.tobytes(), self.orders.tobytes()

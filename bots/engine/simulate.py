@@ -120,7 +120,13 @@ def _of_one_kind(engines: list[Engine], stretches: list[Stretch]) -> list[Steps]
 
 def _one(arrays: Sequence[Records]) -> Records:
     """The arrays one after the other; a single one itself, so that it is changed in place."""
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    if len(arrays) == 1:
+        return arrays[0]
+    dtype = arrays[0].dtype
+    if dtype.names is None:
+        return np.concatenate(arrays)
+    # As bytes: of records numpy compares the layouts anew for each array.
+    return np.frombuffer(bytearray().join(array.data for array in arrays), dtype)
 
 
 def _laid_out(engines: list[Engine], stretches: list[Stretch]) -> tuple[Records, tuple[Records, ...], Column]:

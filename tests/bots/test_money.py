@@ -150,7 +150,7 @@ def test_a_stop_waits_for_the_worker_that_has_the_run_and_sells_what_it_bought(b
             connections.close_all()
 
     with transaction.atomic():
-        runs.advance(runs.due(), runs.stored_bars())
+        runs.advance(runs.due(), runs.stored_bars)
         thread = threading.Thread(target=stop)
         thread.start()
         wait_for_lock()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from django.db import connection, connections, transaction
 
-from bots import runs, services
+from bots import claims, runs, services
 from bots.book import Book
 from bots.models import Bot, EquitySnapshot, Event, Order, Position, Run, Trade
 from bots.records import terms_of
@@ -77,7 +77,7 @@ def test_the_stored_figures_follow_from_the_stored_trades(bot, close):
     filled = Order.objects.filter(run=run, status="closed")
     assert filled.count() == run.trades_count
     assert set(filled.values_list("client_id", flat=True)) == set(run.trades.values_list("client_id", flat=True))
-    working = runs.engine_of(run)
+    working = claims.engine_of(run)
     wanted = {f"r{run.pk}-{o['sequence']}" for o in working.orders if o["type"] not in (0, 4)}
     assert set(Order.objects.filter(run=run, status="open").values_list("client_id", flat=True)) == wanted
 
@@ -105,7 +105,7 @@ def test_a_worker_killed_before_the_commit_leaves_nothing_and_the_next_does_it_a
     close(wandering())
 
     with transaction.atomic():
-        runs.advance(runs.due(), runs.stored_bars())
+        runs.advance(runs.due(), runs.stored_bars)
         transaction.set_rollback(True)
     assert not Trade.objects.exists()
     assert not EquitySnapshot.objects.exists()
@@ -232,7 +232,8 @@ def test_a_shard_takes_a_bounded_number_of_queries(bot, close, account, django_a
     """Ten runs on one market cost what one costs.
 
     1 savepoint, 2 claim, 3 candles, 4 trades, 5 open orders, 6 new orders, 7 open positions, 8 new positions,
-    9 equity, 10 events, 11 runs, 12 notify, 13 release; order updates come only when an order ends.
+    9 equity, 10 events, 11 runs, 12 notify, 13 release, 14 what never changes in a run (once a process); order
+    updates come only when an order ends.
     """
     for number in range(10):
         other = Bot.objects.create(
@@ -241,8 +242,24 @@ def test_a_shard_takes_a_bounded_number_of_queries(bot, close, account, django_a
         )  # fmt: skip
         services.start(other, START)
     close(wandering()[:1])
-    with django_assert_num_queries(13, connection=connection):
-        assert runs.advance(runs.due(), runs.stored_bars()) == 10
+    with django_assert_num_queries(14, connection=connection):
+        assert runs.advance(runs.due(), runs.stored_bars) == 10
+
+
+def test_a_candle_at_which_nothing_happens_moves_three_columns_alone(bot, close, django_assert_num_queries):
+    run = services.start(bot, START)
+    close(bars((100, 101, 99, 100)))
+    runs.advance_due()
+    before = Run.objects.filter(pk=run.pk).values().get()
+    close(bars((100, 101, 99, 100.25), start=START + MINUTE))
+    # A savepoint and its end, claim, candles; the stage made, emptied, filled and moved from; whom it concerns.
+    with django_assert_num_queries(9, connection=connection):
+        assert runs.advance(runs.due(), runs.stored_bars) == 1
+    after = Run.objects.filter(pk=run.pk).values().get()
+    changed = {name for name, value in after.items() if value != before[name]}
+    assert changed == {"bar_time", "last_price", "equity"}
+    assert after["equity"] == after["cash"] + after["position"] * Decimal("100.25")
+    assert Trade.objects.filter(run=run).count() == before["trades_count"]
 
 
 def test_a_hole_in_the_candles_is_told(bot, close):

@@ -11,12 +11,13 @@ from typing import Any
 import django
 import numba
 import numpy as np
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from bots.engine.run import Engine
 from bots.engine.simulate import step
 from bots.engine.types import Terms
 from bots.kinds import KINDS
+from bots.management.commands._cycle import measure
 from bots.management.commands._walk import random_walk
 from markets.series import Candles
 
@@ -44,27 +45,39 @@ def bare_pass(low: Any, high: Any, close: Any, curve: Any) -> int:
 
 
 class Command(BaseCommand):
-    help = "Measure the engine against a bare compiled pass over the same candles, in one process, after warm-up."
+    help = "Measure: the engine against a bare compiled pass over the same candles; a worker's cycle over many bots."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("subject", choices=["engine"], help="What to measure.")
+        parser.add_argument("subject", choices=["engine", "cycle"], help="What to measure.")
+        parser.add_argument("--bots", type=int, default=10_000, help="Of the cycle.")
+        parser.add_argument("--markets", type=int, default=500, help="Of the cycle.")
         parser.add_argument("--json", action="store_true", help="Print one JSON document.")
 
     def handle(self, **options: Any) -> None:
-        candles = random_walk(BARS, 42)
-        curve = np.empty(BARS)
-        baseline = _median(lambda: bare_pass(candles.low, candles.high, candles.close, curve))
-        rows = [_row(slug, params, candles, baseline) for slug, params in JOBS.items()]
+        rows = engine_rows() if options["subject"] == "engine" else cycle_rows(options["bots"], options["markets"])
         versions = {"python": platform.python_version(), "django": django.__version__}
         versions |= {"numba": numba.__version__, "numpy": np.__version__}
         machine = {"system": platform.platform(), "cores": os.cpu_count()}
         if options["json"]:
             self.stdout.write(json.dumps({"machine": machine, "versions": versions, "rows": rows}))
             return
-        self.stdout.write(f"{BARS:,} one-minute candles, median of {ROUNDS}; a bare pass takes {baseline:.3f} ms")
         for row in rows:
-            self.stdout.write(f"{row['job']:<40} {row['value']:>8.2f} {row['unit']}  {row['ratio']:>6.1f} passes")
+            ratio = f"{row['ratio']:>8.1f} of {row['baseline']:.3g} {row['unit']}" if row["baseline"] else ""
+            self.stdout.write(f"{row['job']:<60} {row['value']:>8.2f} {row['unit']}  {ratio}")
+
+
+def engine_rows() -> list[dict[str, Any]]:
+    """A year of minutes through every kind, medians; the baseline is a bare pass over the same arrays."""
+    candles, curve = random_walk(BARS, 42), np.empty(BARS)
+    baseline = _median(lambda: bare_pass(candles.low, candles.high, candles.close, curve))
+    return [_row(slug, params, candles, baseline) for slug, params in JOBS.items()]
+
+
+def cycle_rows(bots: int, markets: int) -> list[dict[str, Any]]:
+    if not (0 < markets <= bots <= 1_000_000):
+        raise CommandError(f"bots must be at least markets ({markets}) and at most 1,000,000, not {bots}.")
+    return [{**row, "baseline": None, "ratio": None} for row in measure(bots, markets)]
 
 
 def _row(slug: str, params: dict[str, Any], candles: Candles, baseline: float) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from bots import runs, services
 from bots.kinds.parameters import ParamsError
 from bots.management.commands._series import Asked, SeriesCommand
 from bots.models import Account, Bot, Mode, Run, Trade
+from markets.candles import Mark
 from markets.series import Candles
 from orchestrator.commands import bad_input
 
@@ -78,8 +80,8 @@ def _replay(run: Run, candles: Candles) -> None:
     claim = Run.objects.filter(pk=run.pk, status=Run.Status.RUNNING)
     index = 0
 
-    def bars(*_: int) -> Candles:
-        return candles[index : index + 1]
+    def bars(marks: Sequence[Mark]) -> dict[Mark, Candles]:
+        return dict.fromkeys(marks, candles[index : index + 1])
 
     for index in range(len(candles)):  # noqa: B007 (bars() reads it)
         if not runs.advance(claim, bars):

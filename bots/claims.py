@@ -1,0 +1,82 @@
+"""Claiming runs: locked and read with what changes; what never changes in a run's life is kept by the process."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import datetime
+from typing import TypeVar
+
+from django.db.models import QuerySet
+
+from bots.engine.run import Engine
+from bots.engine.types import Terms
+from bots.kinds import KINDS
+from bots.models import Run
+
+# What stepping changes: read anew, under the row's lock, whenever a run is claimed.
+CHANGING = (
+    "status", "bar_time", "state", "orders", "cash", "position", "cost", "realized", "fees", "equity", "trades_count",
+    "last_price",
+)  # fmt: skip
+KEPT = 20_000  # more than one claim may bring
+
+Key = tuple[int, datetime]  # a run and its start: the same number in another database is another run
+_runs: OrderedDict[Key, Run] = OrderedDict()
+_engines: OrderedDict[Key, Engine] = OrderedDict()
+
+
+def claim(wanted: QuerySet[Run], limit: int) -> list[Run]:
+    """Lock up to `limit` of the runs that no other worker holds, in their order; inside a transaction."""
+    locked = wanted.select_for_update(skip_locked=True, of=("self",))
+    rows = list(locked.values_list("pk", "started_at", *CHANGING)[:limit])
+    known = _known([row[:2] for row in rows])
+    for pk, _, *values in rows:
+        run = known[pk]
+        for name, value in zip(CHANGING, values, strict=True):
+            setattr(run, name, value)
+    return list(known.values())
+
+
+def _known(keys: list[Key]) -> dict[int, Run]:
+    """Runs by number, in order, with their bot and market; those that the process has not seen yet are read."""
+    missing = [pk for pk, started in keys if (pk, started) not in _runs]
+    if missing:
+        for run in Run.objects.select_related("bot", "market").filter(pk__in=missing):
+            _keep(_runs, run, run)
+    return {pk: _runs[pk, started] for pk, started in keys}
+
+
+V = TypeVar("V")
+
+
+def _keep(kept: OrderedDict[Key, V], run: Run, value: V) -> V:
+    """Remember what belongs to a run; the oldest goes when there are too many."""
+    kept[run.pk, run.started_at] = value
+    if len(kept) > KEPT:
+        kept.popitem(last=False)
+    return value
+
+
+def engine_of(run: Run) -> Engine:
+    """The engine as the run left it. Raises ValueError (ParamsError too) when its state or parameters do not fit."""
+    return _restored(_fresh(run), run)
+
+
+def kept_engine(run: Run) -> Engine:
+    """The same for a claimed run: its constants are prepared once a process. Raises ValueError."""
+    return _restored(_engines.get((run.pk, run.started_at)) or _keep(_engines, run, _fresh(run)), run)
+
+
+def _restored(fresh: Engine, run: Run) -> Engine:
+    """Candles at which nothing happened moved the columns bar_time and last_price alone; the state follows them."""
+    engine = fresh.restore(bytes(run.state), bytes(run.orders))
+    engine.stand_at(run.bar_time, run.last_price)
+    return engine
+
+
+def _fresh(run: Run) -> Engine:
+    """A run that has seen nothing. Raises ValueError."""
+    kind = KINDS.get(run.kind)
+    if kind is None:
+        raise ValueError(f"kind {run.kind!r} is not installed; the installed kinds are {', '.join(KINDS)}.")
+    return Engine.new(kind, kind.read(run.params), Terms(**run.terms), float(run.allocation))

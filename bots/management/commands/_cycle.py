@@ -1,0 +1,153 @@
+"""The cycle of a worker at scale: many paper runs, one closed candle each, on a database of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from decimal import Decimal
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from django.contrib.auth import get_user_model
+from django.db import connection
+
+from bots import runs
+from bots.engine import programs, simulate
+from bots.engine.run import Engine
+from bots.kinds import KINDS
+from bots.kinds.contract import Kind
+from bots.models import Account, Bot, Event, Mode, Order, Run, Trade
+from bots.records import terms_of
+from markets import candles as store
+from markets.models import Exchange, Feed, Market
+from markets.series import Candles
+
+FIRST_MS = 1_700_000_040_000
+TIMEFRAME = 60
+MONEY = Decimal(10_000)
+CANDLES = 6  # the first one starts the runs and does not count
+
+
+def measure(bots: int, markets: int) -> list[dict[str, Any]]:
+    """Rows of the report: what one candle of every market takes, as medians; the baseline is a bot a second."""
+    with own_database():
+        found = _markets(markets)
+        _runs(bots, found)
+        connection.cursor().execute("ANALYZE")
+        walk = _walk(markets)
+        _close(found, walk, 0)
+        runs.advance_due()
+        taken: dict[str, list[float]] = {"cycle": [], "stepping": []}
+        for index in range(1, CANDLES):
+            _close(found, walk, index)
+            with stopwatch() as stepping:
+                began = time.perf_counter()
+                moved = runs.advance_due()
+                taken["cycle"].append(1000 * (time.perf_counter() - began))
+            taken["stepping"].append(1000 * stepping[0])
+            if moved != bots:
+                raise RuntimeError(f"{moved} of {bots} runs saw the candle")
+        stored = f"{Trade.objects.count():,} trades, {Order.objects.count():,} orders, {Event.objects.count():,} events"
+    name = f"{bots:,} paper runs on {markets} markets, one candle"
+    return [
+        {"job": f"{name}, stored ({stored} in all)", "value": median(taken["cycle"]), "unit": "ms"},
+        {"job": f"{name}, the stepping in it", "value": median(taken["stepping"]), "unit": "ms"},
+    ]
+
+
+@contextmanager
+def own_database() -> Iterator[None]:
+    """A database that nobody else sees, dropped afterwards."""
+    name = str(connection.settings_dict["NAME"])
+    creation = connection.creation
+    creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    try:
+        yield
+    finally:
+        creation.destroy_test_db(name, verbosity=0)
+
+
+@contextmanager
+def stopwatch() -> Iterator[list[float]]:
+    """Seconds spent in the compiled loop while it is open."""
+    spent, plain = [0.0], programs.program
+
+    def timed(kind: Kind) -> Callable[..., tuple[int, int]]:
+        call = plain(kind)
+
+        def measured(*arguments: Any) -> tuple[int, int]:
+            began = time.perf_counter()
+            found = call(*arguments)
+            spent[0] += time.perf_counter() - began
+            return found
+
+        return measured
+
+    with patch.object(simulate, "program", timed):
+        yield spent
+
+
+def _markets(count: int) -> list[Market]:
+    exchange = Exchange.objects.create(slug="benchmark", name="Benchmark", ccxt_id="simulated", enabled=False)
+    made = Market.objects.bulk_create(
+        Market(
+            exchange=exchange, symbol=f"C{index}/USDT", base=f"C{index}", quote="USDT", tick=Decimal("0.01"),
+            lot=Decimal("0.0001"), min_cost=Decimal(1), maker=Decimal("0.001"), taker=Decimal("0.001"),
+        )
+        for index in range(count)
+    )  # fmt: skip
+    Feed.objects.bulk_create(Feed(market=market, timeframe=TIMEFRAME) for market in made)
+    return made
+
+
+def _runs(count: int, markets: list[Market]) -> None:
+    """Bots of every kind in turn, as their examples say, spread over the markets."""
+    owner = get_user_model().objects.create(username="benchmark", password="!", is_active=False)
+    account = Account.objects.create(owner=owner, name="Benchmark", exchange=markets[0].exchange)
+    slugs = [slug for slug, kind in KINDS.items() if kind.observe is None]
+    bots = Bot.objects.bulk_create(
+        Bot(
+            owner=owner, account=account, market=markets[index % len(markets)], name=f"Bot {index}",
+            kind=slugs[index // len(markets) % len(slugs)], allocation=MONEY, status=Bot.Status.RUNNING,
+            params=dict(KINDS[slugs[index // len(markets) % len(slugs)]].example),
+        )
+        for index in range(count)
+    )  # fmt: skip
+    terms = terms_of(markets[0])
+    fresh = {
+        slug: Engine.new(KINDS[slug], KINDS[slug].read(KINDS[slug].example), terms, float(MONEY)).save()
+        for slug in slugs
+    }
+    Run.objects.bulk_create(
+        Run(
+            bot=bot, market=bot.market, number=1, mode=Mode.PAPER, kind=bot.kind, timeframe=TIMEFRAME,
+            params=bot.params, terms=asdict(terms), allocation=MONEY, cash=MONEY, equity=MONEY,
+            state=fresh[bot.kind][0], orders=fresh[bot.kind][1], bar_time=FIRST_MS - 60_000,
+        )
+        for bot in bots
+    )  # fmt: skip
+
+
+def _walk(markets: int) -> list[Candles]:
+    """Candles of every market around 100, a tenth of a percent a minute."""
+    found = []
+    for index in range(markets):
+        random = np.random.RandomState(index)
+        prices = np.round(100 * np.exp(np.cumsum(random.normal(0, 0.001 / np.sqrt(8), CANDLES * 8))), 2)
+        parts = prices.reshape(CANDLES, 8)
+        columns = (parts[:, 0], parts.max(1), parts.min(1), parts[:, -1], np.ones(CANDLES))
+        time_ = FIRST_MS + 60_000 * np.arange(CANDLES, dtype=np.int64)
+        found.append(Candles(time_, *(np.ascontiguousarray(column) for column in columns)))
+    return found
+
+
+def _close(markets: list[Market], walk: list[Candles], index: int) -> None:
+    """Store the candle of every market, as its feed does."""
+    store.upsert_many(
+        (market.pk, TIMEFRAME, candles[index : index + 1]) for market, candles in zip(markets, walk, strict=True)
+    )
+    Feed.objects.filter(market__in=markets).update(synced_to=FIRST_MS + 60_000 * index)
