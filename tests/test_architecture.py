@@ -19,7 +19,7 @@ PURE = (
     "bots/engine/*.py",
     "bots/kinds/*.py",
     "bots/risk.py",
-    "bots/performance.py",
+    "bots/performance/*.py",
     "dashboard/charts.py",
 )
 IMPURE = {

@@ -13,6 +13,7 @@ from decimal import Decimal
 from io import StringIO
 from urllib.parse import urlsplit
 
+import numba
 import numpy as np
 import pytest
 from django.contrib.auth import get_user_model
@@ -22,9 +23,10 @@ from django.utils import timezone as django_timezone
 
 from bots import runs, services
 from bots.kinds import KINDS
-from bots.management.commands import paper_replay
+from bots.management.commands import _report, paper_replay
 from bots.management.commands._series import Asked
 from bots.models import Account, Balance, Bot, EquitySnapshot, Event, Mode, Order, Position, Run, Trade
+from bots.performance import Metrics
 from markets import candles as store
 from markets.models import Feed, Market
 from markets.series import Candles
@@ -34,10 +36,7 @@ from tests.markets.conftest import real_candles
 
 COMMANDS = ("backtest", "paper_replay")
 KEYS = {"bars", "trades", "final_equity", "metrics", "seconds_load", "seconds_engine", "seconds_total"}
-METRICS = {
-    "total_return", "annual_return", "volatility", "sharpe", "sortino", "calmar", "max_drawdown", "buy_and_hold",
-    "exposure", "trades", "win_rate", "profit_factor", "fees", "turnover",
-}  # fmt: skip
+METRICS = {*Metrics.__annotations__, "daily_returns", "monthly_returns"}
 ROWS = (Bot, Run, Order, Trade, Position, EquitySnapshot, Event, Account, Balance, get_user_model())
 
 
@@ -168,8 +167,63 @@ def test_without_json_the_figures_are_told_to_a_person(stored, command):
     call_command(command, *arguments(), stdout=out)
     lines = out.getvalue().splitlines()
     assert lines[0].split() == ["bars", "150"]
-    assert lines[-1] == "money in USDT"
-    assert not any(math.isnan(float(line.split()[-1].replace(",", ""))) for line in lines[:4])
+    assert lines[-1] == "money in USDT, times in UTC"
+    names = [line.split("  ")[0] for line in lines[:-1]]
+    metrics = [name.replace("_", " ") for name in Metrics.__annotations__]
+    assert [name for name in names if name in metrics] == ["trades", *(m for m in metrics if m != "trades")]
+    assert names[-1] == f"{datetime.fromtimestamp(START / 1000, UTC):%Y-%m}"
+
+
+DOCUMENT = {
+    "bars": 1500,
+    "final_equity": 10_100.0,
+    "seconds_total": 0.123456,
+    "metrics": {
+        "total_return": 0.01,
+        "max_drawdown": -0.12345,
+        "drawdown_peak": 1_704_067_200_000,
+        "drawdown_recovery": None,
+        "drawdown_length": 97_200_000,
+        "longest_under_water": 11_100_000,
+        "under_water": 0.5,
+        "profit_factor": 1.5,
+        "sharpe": None,
+        "expectancy": -1234.5,
+        "daily_returns": {"2024-01-01": 0.03, "2024-01-02": -0.02, "2024-01-03": None},
+        "monthly_returns": {"2024-01": 0.01, "2024-02": None},
+    },
+}
+TOLD = """\
+bars                 1,500
+final equity         10,100.00
+seconds total        0.123456
+total return         +1.00 %
+max drawdown         -12.35 %
+drawdown peak        2024-01-01 00:00
+drawdown recovery    –
+drawdown length      1 d 3 h
+longest under water  3 h 5 min
+under water          50.00 %
+profit factor        1.50
+sharpe               –
+expectancy           -1,234.50
+best day             +3.00 %  2024-01-01
+worst day            -2.00 %  2024-01-02
+2024-01              +1.00 %
+2024-02              –
+money in USDT, times in UTC"""
+
+
+def test_each_figure_is_told_in_its_unit():
+    assert "\n".join(_report.lines(DOCUMENT, "USDT")) == TOLD
+    nothing = DOCUMENT | {"metrics": {"daily_returns": {"2024-01-01": None}, "monthly_returns": {}}}
+    assert "best day       –" in _report.lines(nothing, "USDT")
+
+
+def test_another_name_of_the_currency_changes_no_figure(stored):
+    before = run("backtest")["metrics"]
+    Market.objects.filter(pk=stored.pk).update(quote="XYZ", symbol="SOL/XYZ")
+    assert run("backtest", market="SOL/XYZ")["metrics"] == before
 
 
 def test_a_backtest_stores_nothing(stored):
@@ -312,3 +366,21 @@ def test_kernels_are_warmed_for_every_kind():
     out = StringIO()
     call_command("warm_kernels", stdout=out)
     assert out.getvalue().startswith(f"{len(KINDS)} kinds compiled in ")
+
+
+MEASURE = """
+import numpy as np
+from bots.engine.types import TRADE
+from bots.performance import Curve, Trades, curve, metrics, trades
+metrics(Curve(np.arange(2), np.ones(2), 1.0, 60, 1.0, 1.0), Trades.of(np.zeros(2, TRADE)))
+print([sum(found.stats.cache_misses.values()) for found in (curve._scan, trades._settle, trades._count)])
+"""
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="needs compiled code")
+def test_after_that_no_process_compiles_the_metrics():
+    call_command("warm_kernels", stdout=StringIO())
+    found = subprocess.run(
+        [sys.executable, "-c", MEASURE], cwd=home.PROJECT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout == "[0, 0, 0]\n"

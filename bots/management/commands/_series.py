@@ -17,8 +17,9 @@ from django.core.management.base import CommandParser
 
 from bots.book import Book
 from bots.kinds import KINDS
+from bots.management.commands._report import figures, lines
 from bots.models import Side
-from bots.performance import Metrics, metrics
+from bots.performance import Curve, Trades
 from bots.records import ExactTrade, write_trades
 from markets import candles as store
 from markets.models import Market
@@ -136,12 +137,12 @@ class SeriesCommand(SentenceCommand):
         """Write the trades file and print the document. trades: ExactTrade or Trade rows, oldest first."""
         if options["trades"]:
             self._write_file(options["trades"], trades, asked.market)
-        equity, figures = _figures(asked, trades)
+        equity, found = _figures(asked, trades)
         document = {
             "bars": len(asked.candles),
             "trades": len(trades),
             "final_equity": equity,
-            "metrics": figures,
+            "metrics": found,
             "seconds_load": round(asked.seconds_load, 6),
             "seconds_engine": round(engine, 6),
             "seconds_total": round(time.perf_counter() - began, 6),
@@ -149,7 +150,7 @@ class SeriesCommand(SentenceCommand):
         if options["json"]:
             self.stdout.write(json.dumps(document, allow_nan=False))
         else:
-            self.stdout.write("\n".join(_lines(document, asked.market.quote)))
+            self.stdout.write("\n".join(lines(document, asked.market.quote)))
 
     def _write_file(self, path: Path, trades: Iterable[Any], market: Market) -> None:
         try:
@@ -159,39 +160,32 @@ class SeriesCommand(SentenceCommand):
             raise bad_input(f"trades cannot be written to {path}: {error.strerror}.") from None
 
 
-def _figures(asked: Asked, trades: list[Any]) -> tuple[float, Metrics]:
+def _figures(asked: Asked, trades: list[Any]) -> tuple[float, dict[str, Any]]:
     """Final equity and metrics from the exact trades, so that both commands compute them from the same figures."""
     candles, book, realized, cash, position = asked.candles, Book(asked.capital), [], [asked.capital], [Decimal(0)]
     for trade in trades:
-        sign = 1 if trade.side == Side.BUY else -1
-        realized.append(float(book.apply(sign, trade.price, trade.amount, trade.fee)))
+        realized.append(float(book.apply(_sign(trade), trade.price, trade.amount, trade.fee)))
         cash.append(book.cash)
         position.append(book.position)
     times = np.array([int(trade.time.timestamp() * 1000) for trade in trades], np.int64)
     seen = np.searchsorted(times, candles.time, side="right")
-    held = np.array(position, np.float64)[seen]
-    equity = np.array(cash, np.float64)[seen] + held * candles.close
-    fees = np.array([float(trade.fee) for trade in trades])
-    cost = np.array([float(trade.price * trade.amount) for trade in trades])
-    start = float(asked.capital)
-    _, order = np.unique([_order_of(trade) for trade in trades], return_inverse=True)
-    figures = metrics(candles.time, candles.close, equity, start, held, np.array(realized), fees, cost, order)
-    return float(book.equity(Decimal(repr(float(candles.close[-1]))))), figures
+    equity = np.array(cash, np.float64)[seen] + np.array(position, np.float64)[seen] * candles.close
+    executed = Trades(
+        time=times,
+        change=np.array([float(_sign(trade) * trade.amount) for trade in trades]),
+        cost=np.array([float(trade.price * trade.amount) for trade in trades]),
+        fee=np.array([float(trade.fee) for trade in trades]),
+        realized=np.array(realized),
+        order=np.unique([_order_of(trade) for trade in trades], return_inverse=True)[1],
+    )
+    found = figures(Curve.of(candles, equity, float(asked.capital), asked.timeframe), executed)
+    return float(book.equity(Decimal(repr(float(candles.close[-1]))))), found
+
+
+def _sign(trade: Any) -> int:
+    return 1 if trade.side == Side.BUY else -1
 
 
 def _order_of(trade: Any) -> str:
     """Identity of the order that a trade executed."""
     return str(trade.sequence) if isinstance(trade, ExactTrade) else str(trade.client_id)
-
-
-def _lines(document: dict[str, Any], quote: str) -> list[str]:
-    """The document for a person."""
-    rows = {key: value for key, value in document.items() if key != "metrics"} | document["metrics"]
-    width = max(map(len, rows))
-    return [f"{name.replace('_', ' '):<{width}}  {_figure(value)}" for name, value in rows.items()] + [
-        f"money in {quote}"
-    ]
-
-
-def _figure(value: float | int | None) -> str:
-    return "–" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"

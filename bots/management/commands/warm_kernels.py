@@ -3,21 +3,26 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 from django.core.management.base import BaseCommand
 
 from bots.engine.run import Engine
 from bots.engine.simulate import step
-from bots.engine.types import Terms
+from bots.engine.types import TRADE, Terms
 from bots.kinds import KINDS
+from bots.performance import Curve, Trades, metrics
 from markets.series import Candles
+
+BAR = Candles.from_rows([(0, 100.0, 101.0, 99.0, 100.0, 1.0)])
 
 
 class Command(BaseCommand):
-    help = "Compile the engine for every kind, so that no first request has to."
+    help = "Compile the engine for every kind and the metrics, so that no first request has to."
 
     def handle(self, **options: Any) -> None:
         began = time.perf_counter()
         for kind in KINDS.values():
             engine = Engine.new(kind, kind.read(kind.example), Terms(), 1000.0)
-            step(engine, Candles.from_rows([(0, 100.0, 101.0, 99.0, 100.0, 1.0)]))
+            step(engine, BAR)
+        metrics(Curve.of(BAR, np.array([1000.0]), 1000.0, 60), Trades.of(np.zeros(1, TRADE)))
         self.stdout.write(f"{len(KINDS)} kinds compiled in {time.perf_counter() - began:.1f} s")
