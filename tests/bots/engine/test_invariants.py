@@ -136,11 +136,36 @@ def dca_params(draw) -> dict:
     return params
 
 
+@st.composite
+def accumulation_params(draw) -> dict:
+    params = {
+        "amount": draw(st.sampled_from([50.0, 700.0])),
+        "interval": draw(st.sampled_from([1, 60, 300, 86_400])),
+        "multiplier": draw(st.sampled_from([1.0, 1.5])),
+        "fall": draw(st.sampled_from([0.1, 1.0])),
+        "cap": draw(st.sampled_from([1.0, 3.0])),
+        "after_take_profit": draw(st.sampled_from(["restart", "end"])),
+    }
+    optional = {
+        "total": [1000.0, 9900.0],
+        "purchases": [1, 4],
+        "min_price": [98.0],
+        "max_price": [99.0, 101.0],
+        "take_profit": [0.3, 2.0],
+        "stop_loss": [0.5, 5.0],
+    }
+    for name, values in optional.items():
+        if draw(st.booleans()):
+            params[name] = draw(st.sampled_from(values))
+    return params
+
+
 PARAMS = {
     "grid": grid_params(),
     "infinity_grid": infinity_grid_params(),
     "trailing": trailing_params(),
     "dca": dca_params(),
+    "accumulation": accumulation_params(),
 }
 every_kind = pytest.mark.parametrize("slug", list(KINDS))
 
