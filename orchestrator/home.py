@@ -93,6 +93,6 @@ def kernel_cache() -> Path:
     """
     digest = hashlib.sha256()
     for source in ("bots/engine", "bots/kinds", "markets"):
-        for path in sorted((PROJECT / source).glob("*.py")):
+        for path in sorted((PROJECT / source).rglob("*.py")):
             digest.update(path.read_bytes())
     return home() / "kernels" / digest.hexdigest()[:16]

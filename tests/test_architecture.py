@@ -17,7 +17,7 @@ PURE = (
     "markets/indicators.py",
     "markets/precision.py",
     "bots/engine/*.py",
-    "bots/kinds/*.py",
+    "bots/kinds/**/*.py",
     "bots/risk.py",
     "bots/performance/*.py",
     "dashboard/charts.py",

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from bots.kinds import dca, grid, infinity_grid, trailing
+from bots.kinds import accumulation, dca, grid, infinity_grid, trailing
 from bots.kinds.contract import Kind
 
-KINDS: dict[str, Kind] = {kind.slug: kind for kind in (grid.KIND, infinity_grid.KIND, trailing.KIND, dca.KIND)}
+KINDS: dict[str, Kind] = {
+    kind.slug: kind
+    for kind in (
+        grid.KIND,
+        infinity_grid.KIND,
+        trailing.KIND,
+        dca.KIND,
+        accumulation.KIND,
+    )
+}

@@ -30,6 +30,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "infinity_grid": {"lower": 12_000, "grid_profit": 1.0},
     "trailing": {},
     "dca": {"base_order": 50_000, "safety_order": 50_000},
+    "accumulation": {"amount": 100, "interval": 3_600},
 }
 
 

@@ -14,6 +14,7 @@ from bots.engine.run import Engine
 from bots.engine.simulate import NOTHING_SEEN, step
 from bots.engine.types import ALARM, BUY, LIMIT, NONE, SELL, STOP, TRAIL, Terms
 from bots.kinds import KINDS
+from bots.kinds.dca.params import safety_orders
 from markets.precision import to_decimal
 from markets.series import Candles
 from tests.bots.conftest import START
@@ -108,8 +109,52 @@ def dca_params(draw) -> dict:
         "take_profit_on": draw(st.sampled_from(["total", "base"])),
         "cooldown": draw(st.sampled_from([0, 120])),
         "max_deals": draw(st.integers(0, 3)),
+        "stop_loss_action": draw(st.sampled_from(["close", "end"])),
+        "reinvest": draw(st.sampled_from([0, 100])),
     }
-    for name, values in {"trailing": [0.2, 0.5], "stop_loss": [70.0], "max_price": [99.0, 101.0]}.items():
+    if draw(st.booleans()):
+        params |= {"custom_steps": "0.4:50, 1:75.5, 4:200", "safety_order": None}
+    if draw(st.booleans()):
+        params |= {"take_profit_steps": "0.9:25, 1.5:30, 4:45", "break_even_step": draw(st.integers(0, 2))}
+    optional = {
+        "trailing": [0.2, 0.5],
+        "stop_loss": [5.0, 70.0],
+        "break_even": [0.5, 2.0],
+        "min_price": [98.0, 99.0],
+        "max_price": [99.0, 101.0],
+    }
+    for name, values in optional.items():
+        if draw(st.booleans()):
+            params[name] = draw(st.sampled_from(values))
+    deepest = float(safety_orders(KINDS["dca"].read(params))[-1:, 0].sum())
+    if params.get("stop_loss", 100.0) <= 100 * deepest:
+        params["stop_loss"] = 70.0
+    if params.keys() & {"stop_loss", "break_even"}:
+        params["stop_loss_timeout"] = draw(st.sampled_from([0, 0, 60, 180]))
+    if "trailing" in params and draw(st.booleans()):
+        params["min_profit"] = 2.0
+    return params
+
+
+@st.composite
+def accumulation_params(draw) -> dict:
+    params = {
+        "amount": draw(st.sampled_from([50.0, 700.0])),
+        "interval": draw(st.sampled_from([1, 60, 300, 86_400])),
+        "multiplier": draw(st.sampled_from([1.0, 1.5])),
+        "fall": draw(st.sampled_from([0.1, 1.0])),
+        "cap": draw(st.sampled_from([1.0, 3.0])),
+        "after_take_profit": draw(st.sampled_from(["restart", "end"])),
+    }
+    optional = {
+        "total": [1000.0, 9900.0],
+        "purchases": [1, 4],
+        "min_price": [98.0],
+        "max_price": [99.0, 101.0],
+        "take_profit": [0.3, 2.0],
+        "stop_loss": [0.5, 5.0],
+    }
+    for name, values in optional.items():
         if draw(st.booleans()):
             params[name] = draw(st.sampled_from(values))
     return params
@@ -120,6 +165,7 @@ PARAMS = {
     "infinity_grid": infinity_grid_params(),
     "trailing": trailing_params(),
     "dca": dca_params(),
+    "accumulation": accumulation_params(),
 }
 every_kind = pytest.mark.parametrize("slug", list(KINDS))
 
