@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from bots import services
-from bots.forms import BotForm, ExactField, form_for, param_fields
+from bots.forms import BotForm, ExactField, form_for, limit_fields, param_fields
 from bots.kinds import KINDS
 from bots.models import Account, Balance, Bot, Event, Order, Run, Trade
 from markets.admin import prefilled
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 else:
     BotModelAdmin = AccountModelAdmin = RecordModelAdmin = admin.ModelAdmin
     BalanceTabularInline = admin.TabularInline
+
+
+LIMITS_HELP = (
+    "What the bot may do at most; empty is no limit. Changed limits hold from the next start, as parameters do: "
+    "a run keeps those it began with."
+)
 
 
 def exact(name: str) -> Any:
@@ -101,6 +107,7 @@ class BotAdmin(BotModelAdmin):
             (None, {"fields": ("kinds", "status", "reason") if obj else ("kinds",)}),
             (None, {"fields": BotForm.Meta.fields}),
             (kind.label, {"fields": tuple(param_fields(kind)), "description": kind.summary}),
+            ("Limits", {"fields": tuple(limit_fields()), "description": LIMITS_HELP}),
         ]
 
     def kinds(self, bot: Bot | None = None) -> SafeString:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from bots import balances, writes
+from bots import balances, limits, writes
 from bots.engine.run import Engine
 from bots.engine.simulate import step
 from bots.kinds import KINDS
@@ -26,7 +26,7 @@ from markets.series import Candles, open_time
 from orchestrator import notify
 
 ALIVE = (Bot.Status.RUNNING, Bot.Status.PAUSED)
-CONFIGURED = ("owner", "account", "market", "name", "kind", "timeframe", "allocation", "params", "updated_at")
+CONFIGURED = ("owner", "account", "market", "name", "kind", "timeframe", "allocation", "params", "limits", "updated_at")
 # The money of a run goes back where it came from, and its orders are on its market.
 FIXED_WHILE_ALIVE = ("owner", "account", "market", "kind", "timeframe")
 
@@ -43,11 +43,15 @@ def open_paper_account(owner: Any, name: str, exchange: Exchange, money: dict[st
     return account
 
 
-def validate(kind: str, params: dict[str, Any], market: Market, allocation: Decimal) -> None:
-    """Raises ParamsError (a ValueError) naming every field that is wrong."""
+def validate(
+    kind: str, params: dict[str, Any], market: Market, allocation: Decimal, limited: dict[str, Any] | None = None
+) -> None:
+    """Raises ParamsError (a ValueError) naming every field that is wrong. limited: limits, as bots.limits has them."""
     if kind not in KINDS:
         raise ParamsError({"kind": f"kind must be one of {', '.join(KINDS)}, not {kind!r}."})
-    KINDS[kind].validate(params, terms_of(market), float(allocation))
+    terms, money = terms_of(market), float(allocation)
+    read = KINDS[kind].validate(params, terms, money)
+    limits.validate(limited or {}, read, KINDS[kind], terms, money)
 
 
 def plain_params(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +88,7 @@ def start(bot: Bot, since: int | None = None) -> Run:
             raise Refused(f"{bot.name} is {bot.status} already.")
         _require_tradable(bot)
         try:
-            validate(bot.kind, bot.params, bot.market, bot.allocation)
+            validate(bot.kind, bot.params, bot.market, bot.allocation, bot.limits)
         except ParamsError as error:
             raise Refused(str(error)) from error
         if not balances.reserve(bot.account, bot.market.quote, bot.allocation):
@@ -132,7 +136,7 @@ def new_run(bot: Bot, since: int) -> Run:
     last = bot.runs.order_by("-number").first()
     return Run.objects.create(
         bot=bot, market=bot.market, number=last.number + 1 if last else 1, mode=bot.account.mode, kind=bot.kind,
-        timeframe=bot.timeframe, params=bot.params, terms=asdict(terms), allocation=bot.allocation,
+        timeframe=bot.timeframe, params=bot.params, limits=bot.limits, terms=asdict(terms), allocation=bot.allocation,
         cash=bot.allocation, equity=bot.allocation, state=state, orders=orders,
         started_at=min(moment(since), timezone.now()),
         # The candle before the first one. One that is open at `since` already is not its own.

@@ -101,6 +101,10 @@ def active(params: Params) -> int:
     return min(params.active_safety_orders or params.max_safety_orders, params.max_safety_orders)
 
 
+def first_order(params: Params, terms: Terms, allocation: float) -> float:
+    return params.base_order
+
+
 def slots(params: Params) -> int:
     """Entry, exit, stop, and one for each safety order that may rest at once."""
     return _FIRST_SAFETY + active(params)
@@ -275,6 +279,7 @@ KIND = Kind(
     slots=slots,
     vector=vector,
     check=check,
+    first_order=first_order,
     on_start=on_start,
     on_fill=on_fill,
     on_bar=on_bar,

@@ -38,6 +38,7 @@ class Bot(models.Model):
     timeframe = models.IntegerField(choices=TIMEFRAME_CHOICES, default=60)
     allocation = price_field(help_text="Quote money the bot may use.", validators=[MinValueValidator(Decimal("1e-8"))])
     params = models.JSONField(default=dict, blank=True)
+    limits = models.JSONField(default=dict, blank=True, help_text="What it may do at most: bots.limits.Limits.")
     status = models.CharField(max_length=10, choices=Status, default=Status.DRAFT, editable=False)
     reason = models.CharField(max_length=300, blank=True, editable=False, help_text="Why it is in this status.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)

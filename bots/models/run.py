@@ -26,6 +26,7 @@ class Run(models.Model):
     kind = models.CharField(max_length=30)
     timeframe = models.IntegerField(help_text="Seconds.")
     params = models.JSONField(help_text="The bot's parameters as they were at the start.")
+    limits = models.JSONField(default=dict, help_text="The bot's limits as they were at the start.")
     allocation = price_field()
     terms = models.JSONField(help_text="What the market demanded and cost at the start: engine.types.Terms.")
     bar_time = models.BigIntegerField(help_text="Open time of the last candle it has seen or skipped, ms UTC.")
