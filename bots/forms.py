@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 
-from bots import limits, services
+from bots import guards, limits, services
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import Parameter, ParamsError
@@ -131,8 +131,18 @@ class BotForm(BotModelForm):
             if self._has_money and not self.errors:
                 params = self.instance.params
                 services.validate(self.bot_kind.slug, params, data["market"], data["allocation"], limited)
+                self._clean_exposure()
         except ParamsError as error:
             self._blame(LIMIT_PREFIX, error)
+
+    def _clean_exposure(self) -> None:
+        """A bot that has no room even by itself; the room that others leave is asked for at the start."""
+        data, bot = self.cleaned_data, self.instance
+        wanted = guards.exposure(self.bot_kind.slug, data["allocation"], bot.params, bot.limits)
+        if data.get("account") and (
+            sentence := guards.no_room(data["account"], data["market"].quote, wanted, Decimal(0))
+        ):
+            self.add_error("allocation", sentence)
 
     @property
     def _has_money(self) -> bool:

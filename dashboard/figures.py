@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from django.db import connection
 from django.db.models import (
@@ -32,7 +32,7 @@ from django.db.models import (
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, Extract
 
-from bots.models import Bot, EquitySnapshot, Event, Order, Run, Trade
+from bots.models import Account, Bot, EquitySnapshot, Event, Halt, Mode, Order, Run, Trade
 from markets.models import Market
 
 Owner: TypeAlias = Any  # Django's user model is swappable, so its type is known at run time only.
@@ -251,3 +251,31 @@ def needing_attention(owner: Owner, since: datetime) -> QuerySet[Event]:
     return Event.objects.filter(
         owner=owner, level__in=[Event.Level.WARNING, Event.Level.ERROR], recorded_at__gte=since
     ).select_related("bot")
+
+
+class HaltRow(NamedTuple):
+    """A halt in force: of one account, or of all (account is "")."""
+
+    account: str
+    halted_at: datetime
+    reason: str
+
+
+def halts(owner: Owner) -> list[HaltRow]:
+    """The halts that the owner's bots are under, that of all accounts first: one query."""
+    everywhere = Halt.objects.annotate(account=Value("")).values_list("account", "halted_at", "reason")
+    own = Account.objects.filter(owner=owner, halted_at__isnull=False).exclude(mode=Mode.REPLAY).order_by()
+    rows = everywhere.union(own.values_list("name", "halted_at", "halted_reason")).order_by("account")
+    return [HaltRow(*row) for row in rows]
+
+
+def at_stake(accounts: QuerySet[Account]) -> dict[str, int]:
+    """What a halt of these accounts would end: accounts, running and paused bots, open orders, open positions."""
+    runs = Run.objects.filter(bot__account__in=accounts).exclude(status=Run.Status.STOPPED)
+    found = runs.aggregate(
+        running=Count("pk", filter=Q(status=Run.Status.RUNNING)),
+        paused=Count("pk", filter=Q(status=Run.Status.PAUSED)),
+        positions=Count("pk", filter=~Q(position=0)),
+    )
+    orders = Order.objects.filter(run__in=runs, status=Order.Status.OPEN).count()
+    return {"accounts": accounts.count(), "orders": orders, **found}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bots.models.account import Account, Balance, Mode
 from bots.models.bot import Bot, BotQuerySet
 from bots.models.event import Event
+from bots.models.halt import Halt
 from bots.models.order import Order, Side
 from bots.models.position import EquitySnapshot, Position
 from bots.models.run import Run
@@ -17,6 +18,7 @@ __all__ = [
     "BotQuerySet",
     "EquitySnapshot",
     "Event",
+    "Halt",
     "Mode",
     "Order",
     "Position",

@@ -22,6 +22,15 @@ class Account(models.Model):
     name = models.CharField(max_length=60)
     mode = models.CharField(max_length=10, choices=Mode, default=Mode.PAPER)
     exchange = models.ForeignKey(Exchange, on_delete=models.PROTECT, related_name="accounts")
+    max_exposure = price_field(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+        help_text="Quote money: most that the positions of all its bots may be worth together, in each quote currency "
+        "by itself. Empty is no limit. What runs already goes on when it is lowered.",
+    )
+    halted_at = models.DateTimeField(null=True, editable=False, help_text="While set, nothing starts or resumes.")
+    halted_reason = models.CharField(max_length=200, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

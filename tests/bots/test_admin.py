@@ -224,6 +224,42 @@ def test_an_account_keeps_its_owner_mode_and_exchange(client, boss, account, bot
     assert (account.name, account.mode, account.owner) == ("Renamed", "paper", bot.owner)
 
 
+def on_accounts(client, name: str, *accounts: Account):
+    data = {"action": name, "_selected_action": [account.pk for account in accounts]}
+    return client.post(listed("account"), data, follow=True)
+
+
+def test_accounts_are_halted_and_released_from_the_list(client, boss, bot, account, traded):
+    assert told(on_accounts(client, "halt_and_keep", account)) == ["Halted: 1 bot paused."]
+    bot.refresh_from_db()
+    assert bot.reason.startswith("Halted by boss: ")
+    page = client.get(page_of(account)).content.decode()
+    assert "Account Paper is halted since 20" in page
+    assert f'href="/release/?account={account.pk}"' in page
+    assert told(on_accounts(client, "halt_and_sell", account)) == ["Halted: 1 bot stopped and sold."]
+    assert told(on_accounts(client, "release", account)) == ["1 account released."]
+    assert f'href="/halt/?account={account.pk}"' in client.get(page_of(account)).content.decode()
+
+
+@pytest.mark.parametrize("action", ["halt_and_keep", "halt_and_sell"])
+def test_other_staff_halt_nothing_of_another(client, staff, bot, account, traded, action):
+    client.force_login(staff)
+    on_accounts(client, action, account)
+    bot.refresh_from_db()
+    account.refresh_from_db()
+    assert (bot.status, account.halted_at) == ("running", None)
+
+
+def test_an_account_s_exposure_is_set_in_the_admin(client, boss, account):
+    data = {"name": "Paper", "max_exposure": "1500", "balances-TOTAL_FORMS": 0, "balances-INITIAL_FORMS": 0}
+    assert client.post(page_of(account), data).status_code == 302
+    account.refresh_from_db()
+    assert account.max_exposure == 1500
+    assert 'value="1500"' in client.get(page_of(account)).content.decode()
+    refused = client.post(page_of(account), data | {"max_exposure": "-1"})
+    assert "max_exposure" in refused.context["adminform"].form.errors
+
+
 @pytest.mark.parametrize("model", RECORDS)
 def test_records_are_read_and_never_edited(client, boss, traded, model):
     row = RECORDS[model].objects.first()
