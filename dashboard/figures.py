@@ -32,6 +32,7 @@ from django.db.models import (
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, Extract
 
+from bots import why
 from bots.models import Account, Bot, EquitySnapshot, Event, Halt, Mode, Order, Run, Trade
 from markets.models import Market
 
@@ -123,11 +124,15 @@ def _change_since(time: datetime) -> Combinable:
 def with_figures(bots: QuerySet[Bot]) -> QuerySet[Bot]:
     """Bots with pnl, trades_count (all runs), and the equity, position and fees of the run that is alive."""
     alive = Q(runs__status__in=[Run.Status.RUNNING, Run.Status.PAUSED])
-    return bots.select_related("market__exchange", "account").annotate(
-        pnl=Sum(F("runs__equity") - F("runs__allocation"), output_field=DecimalField()),
-        given=Sum("runs__allocation", filter=alive),
-        equity_now=Sum("runs__equity", filter=alive),
-        trades_count=Coalesce(Sum("runs__trades_count"), 0),
+    return (
+        why.with_halts(bots)
+        .select_related("market__exchange", "account")
+        .annotate(
+            pnl=Sum(F("runs__equity") - F("runs__allocation"), output_field=DecimalField()),
+            given=Sum("runs__allocation", filter=alive),
+            equity_now=Sum("runs__equity", filter=alive),
+            trades_count=Coalesce(Sum("runs__trades_count"), 0),
+        )
     )
 
 
@@ -150,12 +155,6 @@ def by_urgency(bots: QuerySet[Bot]) -> QuerySet[Bot]:
     ranks = [When(status=status, then=Value(rank)) for rank, status in enumerate(order)]
     rank = Case(*ranks, default=Value(len(order)), output_field=IntegerField())
     return bots.order_by(rank, "-created_at", "-pk")
-
-
-def open_orders() -> Subquery:
-    """Number of a bot's open orders, to annotate."""
-    rows = Order.objects.filter(bot=OuterRef("pk"), status=Order.Status.OPEN).order_by()
-    return Subquery(rows.annotate(count=Func(F("pk"), function="count")).values("count"))
 
 
 def markets_with_bots(owner: Owner) -> QuerySet[Market]:
