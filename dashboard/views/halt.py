@@ -116,7 +116,7 @@ def _count(number: int, one: str, many: str) -> str:
 def _halts(scope: Scope) -> str:
     """What is halted within a scope, in words; "" when nothing is."""
     if scope.everywhere:
-        halts_ = [(f"since {one.halted_at:%Y-%m-%d %H:%M} UTC. {one.reason}") for one in Halt.objects.all()]
+        halts_ = [f"Since {one.halted_at:%Y-%m-%d %H:%M} UTC. {one.reason}" for one in Halt.objects.all()]
     else:
         rows = scope.accounts.exclude(halted_at=None)
         halts_ = [f"{one.name} since {one.halted_at:%Y-%m-%d %H:%M} UTC. {one.halted_reason}" for one in rows]
