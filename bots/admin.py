@@ -12,9 +12,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from bots import guards, halts, services
-from bots.forms import BotForm, ExactField, form_for, limit_fields, param_fields
+from bots.forms import BalanceForm, BotForm, ExactField, form_for, limit_fields, param_fields
 from bots.kinds import KINDS
-from bots.models import Account, Balance, Bot, Event, Halt, Order, Run, Trade
+from bots.models import Account, Balance, Bot, Event, Halt, Mode, Order, Run, Trade
 from markets.admin import prefilled
 
 if TYPE_CHECKING:
@@ -45,9 +45,15 @@ def exact(name: str) -> Any:
 
 
 class BalanceInline(BalanceTabularInline):
+    """What is typed is a deposit or a withdrawal of the difference: bots take and give money at the same time."""
+
     model = Balance
     extra = 0
+    can_delete = False
     formfield_overrides = {DecimalField: {"form_class": ExactField}}
+
+    def get_formset(self, request: HttpRequest, obj: Account | None = None, **kwargs: Any) -> Any:
+        return super().get_formset(request, obj, form=BalanceForm, **kwargs)
 
 
 class AccountAdmin(AccountModelAdmin):
@@ -94,6 +100,23 @@ class AccountAdmin(AccountModelAdmin):
     def release(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
         count = halts.release(accounts, request.user.get_username())
         messages.success(request, f"{count} {'account' if count == 1 else 'accounts'} released.")
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        formset.save(commit=False)  # tells the history what changed; the money moves by deposits
+        for one in formset.forms:
+            if one.has_changed():
+                self._deposit(request, form.instance, one)
+
+    def _deposit(self, request: HttpRequest, account: Account, form: BalanceForm) -> None:
+        try:
+            services.deposit(account, form.instance.currency, form.difference, request.user.get_username())
+        except services.Refused as error:
+            messages.error(request, str(error))
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "mode":
+            kwargs["choices"] = [choice for choice in Mode.choices if choice[0] != Mode.REPLAY]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "owner" and not getattr(request.user, "is_superuser", False):

@@ -40,6 +40,21 @@ def open_paper_account(owner: Any, name: str, exchange: Exchange, money: dict[st
     return account
 
 
+def deposit(account: Account, currency: str, amount: Decimal, by: str) -> None:
+    """Add money to what an account has free, or take it out when amount is negative. Raises Refused."""
+    named = f"{abs(amount).normalize():f} {currency}"
+    with transaction.atomic():
+        if amount < 0 and not balances.reserve(account, currency, -amount):
+            raise Refused(f"account {account.name} has less than {named} free; nothing was withdrawn.")
+        if amount > 0:
+            balances.release(account, currency, amount)
+        code, verb = ("withdrawal", "withdrawn from") if amount < 0 else ("deposit", "paid into")
+        Event.objects.create(
+            owner_id=account.owner_id, code=code, message=f"{named} {verb} account {account.name}{_by(by)}."
+        )
+        notify.changed([notify.user_topic(account.owner_id)])
+
+
 def validate(
     kind: str, params: dict[str, Any], market: Market, allocation: Decimal, limited: dict[str, Any] | None = None
 ) -> None:

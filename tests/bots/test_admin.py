@@ -260,6 +260,75 @@ def test_an_account_s_exposure_is_set_in_the_admin(client, boss, account):
     assert "max_exposure" in refused.context["adminform"].form.errors
 
 
+def balances_typed(account, free: str, shown: str = "") -> dict:
+    row = account.balances.get(currency="USDT")
+    return {
+        "name": "Paper", "balances-TOTAL_FORMS": 1, "balances-INITIAL_FORMS": 1, "balances-0-id": row.pk,
+        "balances-0-account": account.pk, "balances-0-free": free, "balances-0-currency": "EUR",
+        "initial-balances-0-free": shown or f"{row.free.normalize():f}",
+    }  # fmt: skip
+
+
+def money_events() -> list[tuple[str, str]]:
+    return list(Event.objects.filter(bot=None).order_by("id").values_list("code", "message"))
+
+
+def test_a_typed_balance_is_a_deposit_or_a_withdrawal(client, boss, account):
+    for free in ("12000.5", "500", "500"):
+        assert client.post(page_of(account), balances_typed(account, free)).status_code == 302
+        assert account.balances.get().free == Decimal(free)
+    assert account.balances.get().currency == "USDT"  # the currency of money is never changed
+    assert money_events() == [
+        ("deposit", "2000.5 USDT paid into account Paper by boss."),
+        ("withdrawal", "11500.5 USDT withdrawn from account Paper by boss."),
+    ]
+
+
+def test_money_that_a_bot_took_meanwhile_is_not_given_back_by_saving(client, boss, bot, account):
+    """The form showed 10000; a bot started with 1000 before it was sent."""
+    page = client.get(page_of(account)).content.decode()
+    assert 'name="initial-balances-0-free" value="10000"' in page
+    services.start(bot, START)
+    client.post(page_of(account), balances_typed(account, "10000", shown="10000"))
+    assert (account.balances.get().free, money_events()) == (9000, [])
+    client.post(page_of(account), balances_typed(account, "10500", shown="10000"))
+    assert account.balances.get().free == 9500
+    answer = client.post(page_of(account), balances_typed(account, "0", shown="10000"), follow=True)
+    assert "account Paper has less than 10000 USDT free; nothing was withdrawn." in told(answer)
+    assert account.balances.get().free == 9500
+    assert client.post(page_of(account), balances_typed(account, "1", shown="x")).status_code == 200
+
+
+def test_a_new_currency_is_a_deposit(client, boss, account):
+    data = balances_typed(account, "10000") | {
+        "balances-TOTAL_FORMS": 2, "balances-1-currency": "EUR", "balances-1-free": "7",
+        "balances-1-account": account.pk,
+    }  # fmt: skip
+    assert client.post(page_of(account), data).status_code == 302
+    assert account.balances.get(currency="EUR").free == 7
+    assert money_events() == [("deposit", "7 EUR paid into account Paper by boss.")]
+    history = client.get(reverse("admin:bots_account_history", args=[account.pk])).content.decode()
+    assert "Added balance" in history
+
+
+def test_a_balance_is_never_deleted_or_typed_below_nothing(client, boss, account):
+    client.post(page_of(account), balances_typed(account, "10000") | {"balances-0-DELETE": "on"})
+    assert client.post(page_of(account), balances_typed(account, "-1")).status_code == 200
+    assert account.balances.get().free == 10_000
+    assert money_events() == []
+
+
+def test_no_account_is_made_for_replays(client, boss, exchange):
+    data = {
+        "owner": boss.pk, "name": "Replay", "mode": "replay", "exchange": exchange.pk, "balances-TOTAL_FORMS": 0,
+        "balances-INITIAL_FORMS": 0,
+    }  # fmt: skip
+    form = client.post(reverse("admin:bots_account_add"), data).context["adminform"].form
+    assert "mode" in form.errors
+    assert [value for value, _ in form.fields["mode"].choices] == ["paper", "live"]
+    assert not Account.objects.exists()
+
+
 @pytest.mark.parametrize("model", RECORDS)
 def test_records_are_read_and_never_edited(client, boss, traded, model):
     row = RECORDS[model].objects.first()
