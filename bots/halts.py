@@ -1,4 +1,4 @@
-"""The kill switch: everything that trades on some accounts, or on all, is ended in one transaction.
+"""The kill switch: nothing trades any more on some accounts, or on all, after one transaction.
 
 No exchange is asked, so it works while one is down. What was halted stays so until somebody releases it.
 """
@@ -15,24 +15,25 @@ from django.utils import timezone
 
 from bots import guards, rows, services, writes
 from bots.models import Account, Bot, Event, Halt, Mode, Order, Run
-from bots.outcomes import Outcome, event_row
+from bots.outcomes import event_row
 from orchestrator import notify
 
 # Whatever a run's state or figures are, they must not keep the others from being halted.
 FAULTS = (ValueError, ArithmeticError, LookupError, TypeError)
+SHARD = 200  # runs sold in one transaction
 
 
 @dataclass(slots=True)
 class Halted:
     """What became of the runs that were alive."""
 
-    paused: list[Run] = field(default_factory=list)  # the position is kept, the run can be resumed after a release
-    stopped: list[Outcome] = field(default_factory=list)  # the position is sold, the run is over
-    unsold: dict[int, str] = field(default_factory=dict)  # of the paused: run -> why its position was not sold
+    paused: dict[int, int] = field(default_factory=dict)  # with their positions: run -> account
+    sold: int = 0  # these runs are over
+    unsold: dict[int, str] = field(default_factory=dict)  # run -> which bot was not sold, and why
 
     def __str__(self) -> str:
-        words = [f"{_bots(len(self.paused))} paused"] if self.paused or not self.stopped else []
-        words += [f"{_bots(len(self.stopped))} stopped and sold"] if self.stopped else []
+        words = [f"{_bots(len(self.paused))} paused"] if self.paused or not self.sold else []
+        words += [f"{_bots(self.sold)} stopped and sold"] if self.sold else []
         unsold = f"; {_bots(len(self.unsold))} could not be sold" if self.unsold else ""
         return ", ".join(words) + unsold
 
@@ -40,18 +41,20 @@ class Halted:
 def halt(accounts: QuerySet[Account] | None, who: str, close_positions: bool) -> Halted:
     """Halt accounts, or all there are and will be (None): withdraw every order, let nothing start or resume.
 
-    Bots are paused with their positions, or stopped and their positions sold at the last price; where that cannot be,
-    the bot is paused and says why. Waits for what a worker is just storing; what it claims later is halted already.
+    One transaction pauses all bots. Then, when asked for, positions are sold at the last price and their bots stopped,
+    shard by shard: whatever fails or dies there, nothing trades any more. A bot that cannot be sold says why. Waits for
+    what a worker is just storing; what it claims later is halted already.
     """
+    done = Halted()
     with transaction.atomic():
         guards.shut()
         halted = _mark(accounts, f"Halted by {who}.")
-        done = Halted()
-        for run in _alive(halted, close_positions):
-            _decide(done, run, f"Halted by {who}", close_positions)
-        writes.write(done.stopped)
-        _pause(done, f"Halted by {who}")
-        _tell(halted, done, "halted", f"halted by {who}")
+        _pause(done, list(_alive(halted).filter(status=Run.Status.RUNNING)), f"Halted by {who}")
+        _record(halted, Event.Level.WARNING, "halted", _told(halted, done, who))
+    if close_positions:
+        left = list(_alive(halted, locked=False).filter(status=Run.Status.PAUSED).values_list("pk", flat=True))
+        for start in range(0, len(left), SHARD):
+            _sell(done, left[start : start + SHARD], f"Halted by {who}")
     return done
 
 
@@ -86,48 +89,61 @@ def _mark(accounts: QuerySet[Account] | None, reason: str) -> list[Account]:
     return concerned
 
 
-def _alive(accounts: Sequence[Account], close_positions: bool) -> QuerySet[Run]:
-    """The runs to be ended, locked: whoever steps one has finished. Paused ones only when they are to be sold."""
-    runs = Run.objects.filter(bot__account__in=accounts).exclude(status=Run.Status.STOPPED)
-    if not close_positions:
-        runs = runs.filter(status=Run.Status.RUNNING).defer("state", "orders")
-    return runs.select_related("bot__account", "market").select_for_update(of=("self",)).order_by("pk")
+def _alive(accounts: Sequence[Account], locked: bool = True) -> QuerySet[Run]:
+    """The runs that are not over. Locked: whoever steps one has finished."""
+    runs = Run.objects.filter(bot__account__in=accounts).exclude(status=Run.Status.STOPPED).order_by("pk")
+    return runs.select_related("bot__account", "market").select_for_update(of=("self",)) if locked else runs
 
 
-def _decide(done: Halted, run: Run, opening: str, close_positions: bool) -> None:
-    if close_positions:
-        try:
-            done.stopped.append(services.ending(run, True, "halted", opening))
-            return
-        except FAULTS as error:
-            run.refresh_from_db()  # what was booked before the fault is not stored
-            done.unsold[run.pk] = f"{str(error)[:1].upper()}{str(error)[1:]}"
-    done.paused.append(run)
-
-
-def _pause(done: Halted, opening: str) -> None:
+def _pause(done: Halted, runs: Sequence[Run], opening: str) -> None:
     """Pause many runs: one statement a table."""
     now, events = timezone.now(), []
-    for run in done.paused:
-        unsold = done.unsold.get(run.pk, "")
-        sentence = f"{opening}: its orders are withdrawn, its position is kept. {unsold}".strip()
-        level = Event.Level.WARNING if unsold else Event.Level.INFO
+    sentence = f"{opening}: its orders are withdrawn, its position is kept."
+    for run in runs:
         run.status = Run.Status.PAUSED
-        run.bot.status, run.bot.reason, run.bot.updated_at = Bot.Status.PAUSED, sentence[:300], now
-        events.append(event_row(run, (level, "halted", sentence, {}), now))
-    working = Order.objects.filter(run__in=done.paused, status=Order.Status.OPEN)
+        run.bot.status, run.bot.reason, run.bot.updated_at = Bot.Status.PAUSED, sentence, now
+        events.append(event_row(run, (Event.Level.INFO, "halted", sentence, {}), now))
+        done.paused[run.pk] = run.bot.account_id
+    working = Order.objects.filter(run__in=runs, status=Order.Status.OPEN)
     working.update(status=Order.Status.CANCELED, updated_at=now)
-    rows.update(done.paused, "status")
-    rows.update([run.bot for run in done.paused], "status", "reason", "updated_at")
+    rows.update(runs, "status")
+    rows.update([run.bot for run in runs], "status", "reason", "updated_at")
     Event.objects.bulk_create(events)
 
 
-def _tell(accounts: Sequence[Account], done: Halted, code: str, what: str) -> None:
-    """An Event of each account, with what became of its bots."""
-    paused = Counter(run.bot.account_id for run in done.paused)
-    sold = Counter(outcome.run.bot.account_id for outcome in done.stopped)
-    words = {one.pk: f"{what}: {_bots(paused[one.pk])} paused, {sold[one.pk]} stopped and sold" for one in accounts}
-    _record(accounts, Event.Level.WARNING, code, words)
+@transaction.atomic
+def _sell(done: Halted, ids: Sequence[int], opening: str) -> None:
+    """Stop paused runs and sell what they hold; what was released and resumed meanwhile goes on."""
+    outcomes, unsold = [], []
+    runs = Run.objects.filter(pk__in=ids, status=Run.Status.PAUSED).order_by("pk")
+    for run in runs.select_related("bot__account", "market").select_for_update(of=("self",)):
+        try:
+            outcomes.append(services.ending(run, True, "halted", opening))
+        except FAULTS as error:
+            unsold.append(_unsold(done, run, opening, str(error)))
+            continue
+        done.sold += 1
+        done.paused.pop(run.pk, None)
+    writes.write(outcomes)
+    rows.update([event.bot for event in unsold if event.bot], "reason", "updated_at")
+    Event.objects.bulk_create(unsold)
+
+
+def _unsold(done: Halted, run: Run, opening: str, why: str) -> Event:
+    """The Event of a bot that stays paused as it cannot be sold; its reason says so too."""
+    run.refresh_from_db()  # what was booked before the fault is not stored
+    why = f"{why[:1].upper()}{why[1:]}"
+    done.unsold[run.pk] = f"{run.bot.name}: {why}"
+    sentence = f"{opening}: its orders are withdrawn, its position is kept. {why}"
+    run.bot.reason, run.bot.updated_at = sentence[:300], timezone.now()
+    event = event_row(run, (Event.Level.WARNING, "halted", sentence, {}), timezone.now())
+    event.bot = run.bot
+    return event
+
+
+def _told(accounts: Sequence[Account], done: Halted, who: str) -> dict[int, str]:
+    paused = Counter(done.paused.values())
+    return {one.pk: f"halted by {who}: {_bots(paused[one.pk])} paused" for one in accounts}
 
 
 def _record(accounts: Sequence[Account], level: str, code: str, words: dict[int, str]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from bots.engine import types
 from bots.engine.types import Terms
 from bots.kinds import parameters
 from bots.kinds.contract import Kind
@@ -88,6 +89,18 @@ def plain(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {
         entry.name: value for entry in described() if (value := getattr(limits, entry.name)) and value != entry.default
     }
+
+
+def for_engine(limits: Limits, allocation: float) -> types.Limits:
+    """The same in the engine's units: quote, fractions and ms."""
+    return types.Limits(
+        max_position=limits.max_position or 0.0,
+        max_open_orders=limits.max_open_orders or 0,
+        max_daily_loss=(limits.max_daily_loss or 0.0) / 100.0 * allocation,
+        max_drawdown=(limits.max_drawdown or 0.0) / 100.0,
+        loss_cooldown=1000 * (limits.loss_cooldown or 0),
+        keep_at_drawdown=limits.at_drawdown == KEEP,
+    )
 
 
 def check(limits: Limits, params: Any, kind: Kind, terms: Terms, allocation: float) -> Problems:

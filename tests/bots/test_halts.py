@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connections, transaction
+from django.db import IntegrityError, connection, connections, transaction
 
 from bots import halts, runs, services
 from bots.models import Account, Balance, Bot, Event, Halt, Order, Run, Trade
@@ -79,8 +79,8 @@ def test_it_is_told_of_each_bot_and_each_account(bot, account, other, trading):
     halts.halt(Account.objects.filter(owner=account.owner), "ann", close_positions=False)
     assert bot.events.order_by("-id")[0].code == "halted"
     assert list(Event.objects.filter(bot=None).order_by("id").values_list("level", "code", "message")) == [
-        ("warning", "halted", "Account Paper halted by ann: 1 bot paused, 0 stopped and sold."),
-        ("warning", "halted", "Account Other halted by ann: 0 bots paused, 0 stopped and sold."),
+        ("warning", "halted", "Account Paper halted by ann: 1 bot paused."),
+        ("warning", "halted", "Account Other halted by ann: 0 bots paused."),
     ]
 
 
@@ -118,6 +118,15 @@ def test_a_bot_that_cannot_be_sold_is_paused_says_why_and_holds_back_no_other(bo
     assert trading.position > 0
     assert bot.events.filter(code="halted", level="warning").exists()
     assert not Order.objects.filter(status="open").exists()
+
+
+def test_bots_that_were_paused_before_are_not_taken_for_those_paused_now(bot, account, market, trading):
+    before = make_bot(account, market, "Before")
+    services.start(before, START)
+    services.pause(before)
+    Run.objects.filter(pk=trading.pk).update(state=b"no state")
+    done = halts.halt(only(account), "ann", close_positions=True)
+    assert str(done) == "1 bot paused, 1 bot stopped and sold; 1 bot could not be sold"
 
 
 def test_without_a_price_the_position_is_kept_and_the_bot_says_so(bot, account, trading):
@@ -197,6 +206,23 @@ def test_one_that_was_killed_halfway_leaves_nothing_done(bot, account, trading):
         transaction.set_rollback(True)
     reread(bot, trading)
     assert (bot.status, Halt.objects.exists(), Trade.objects.count()) == ("running", False, trading.trades_count)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_when_selling_breaks_off_everything_is_paused_already(bot, account, trading):
+    """The books cannot be stored: the database itself refuses the balance."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE bots_balance ADD CONSTRAINT no_more CHECK (free <= 9000)")
+    try:
+        with pytest.raises(IntegrityError):
+            halts.halt(None, "boss", close_positions=True)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE bots_balance DROP CONSTRAINT no_more")
+    reread(bot, trading)
+    assert (bot.status, trading.status, Halt.objects.exists()) == ("paused", "paused", True)
+    assert not Order.objects.filter(status="open").exists()
+    assert str(halts.halt(None, "boss", close_positions=True)) == "1 bot stopped and sold"
 
 
 def test_many_bots_cost_no_more_statements_than_one(bot, account, market, django_assert_num_queries):

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from bots import limits, services
+from bots.engine import types
 from bots.engine.types import Terms
 from bots.forms import LIMIT_PREFIX, form_for
 from bots.kinds import KINDS
@@ -34,6 +35,18 @@ def test_nothing_is_limited_unless_somebody_says_so():
         max_position=None, max_open_orders=None, max_daily_loss=None, max_drawdown=None, at_drawdown="sell",
         loss_cooldown=None,
     )  # fmt: skip
+
+
+def test_the_engine_gets_quote_fractions_and_milliseconds():
+    given = limits.read(
+        {"max_position": 500, "max_open_orders": 7, "max_daily_loss": 5, "max_drawdown": 20, "loss_cooldown": 90,
+         "at_drawdown": "keep"}
+    )  # fmt: skip
+    assert limits.for_engine(given, 2000.0) == types.Limits(
+        max_position=500.0, max_open_orders=7, max_daily_loss=100.0, max_drawdown=0.2, loss_cooldown=90_000,
+        keep_at_drawdown=True,
+    )  # fmt: skip
+    assert limits.for_engine(limits.read({}), 2000.0) == types.Limits()
 
 
 BAD = [

@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from bots import halts, runs, services, why
+from bots.engine import types
+from bots.kinds import KINDS
 from bots.models import Account, Bot, Event, Order, Run
+from bots.records import note_event
 from markets.models import Exchange, Feed, Market
 from tests.bots.conftest import GRID, MINUTE, START, bars
 
@@ -152,6 +156,17 @@ def test_a_hold_is_told_until_it_ends_or_is_lifted(bot, trading):
     assert told(bot) == "Its entries are held by a limit. Lost 60 USDT today, more than 5 %."
     event(trading, "released", "The hold is over.")
     assert told(bot).startswith("Waiting for the price")
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "until"),
+    [(types.HELD_AFTER_LOSS, 90.0, START + 90_000), (types.HELD_DAILY_LOSS, 60.0, 1_700_006_400_000)],
+)
+def test_the_engine_s_holds_say_when_they_end(code, value, until):
+    note = np.zeros(1, types.NOTE)[0]
+    note["time"], note["code"], note["value"] = START, code, value
+    level, event_code, _, data = note_event(note, KINDS["grid"])
+    assert (level, event_code, data["until"]) == ("warning", why.HELD, until)
 
 
 def test_the_last_refusal_is_told_until_something_is_traded(bot, trading):

@@ -31,9 +31,8 @@ class Command(SentenceCommand):
             return
         done = halts.halt(accounts, WHO, options["close_positions"])
         self.stdout.write(f"Halted: {done}.")
-        for run in done.paused:
-            if run.pk in done.unsold:
-                self.stdout.write(f"{run.bot.name}: {done.unsold[run.pk]}")
+        for sentence in done.unsold.values():
+            self.stdout.write(sentence)
 
     def _release(self, accounts: QuerySet[Account] | None) -> None:
         if not halts.release(accounts, WHO):
