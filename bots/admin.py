@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from bots import services
-from bots.forms import BotForm, ExactField, form_for, param_fields
+from bots import guards, halts, services
+from bots.forms import BalanceForm, BotForm, ExactField, form_for, limit_fields, param_fields
 from bots.kinds import KINDS
-from bots.models import Account, Balance, Bot, Event, Order, Run, Trade
+from bots.models import Account, Balance, Bot, Event, Halt, Mode, Order, Run, Trade
 from markets.admin import prefilled
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 else:
     BotModelAdmin = AccountModelAdmin = RecordModelAdmin = admin.ModelAdmin
     BalanceTabularInline = admin.TabularInline
+
+
+LIMITS_HELP = (
+    "What the bot may do at most; empty is no limit. Changed limits hold from the next start, as parameters do: "
+    "a run keeps those it began with."
+)
 
 
 def exact(name: str) -> Any:
@@ -39,24 +45,78 @@ def exact(name: str) -> Any:
 
 
 class BalanceInline(BalanceTabularInline):
+    """What is typed is a deposit or a withdrawal of the difference: bots take and give money at the same time."""
+
     model = Balance
     extra = 0
+    can_delete = False
     formfield_overrides = {DecimalField: {"form_class": ExactField}}
+
+    def get_formset(self, request: HttpRequest, obj: Account | None = None, **kwargs: Any) -> Any:
+        return super().get_formset(request, obj, form=BalanceForm, **kwargs)
 
 
 class AccountAdmin(AccountModelAdmin):
-    list_display = ("name", "owner", "mode", "exchange")
+    list_display = ("name", "owner", "mode", "exchange", exact("max_exposure"), "halted_at")
     list_filter = ("mode", "exchange")
     list_select_related = ("owner", "exchange")
     search_fields = ("name", "owner__username")
     inlines = (BalanceInline,)
+    formfield_overrides = {DecimalField: {"form_class": ExactField}}
+    actions = ("halt_and_keep", "halt_and_sell", "release")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return _own(super().get_queryset(request), request)
 
+    def get_fields(self, request: HttpRequest, obj: Account | None = None) -> tuple[str, ...]:
+        fields = ("owner", "name", "mode", "exchange", "max_exposure")
+        return (*fields, "kill_switch") if obj else fields
+
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> tuple[str, ...]:
         # Its bots and their history are of this owner, mode and exchange.
-        return ("owner", "mode", "exchange") if obj else ()
+        return ("owner", "mode", "exchange", "kill_switch") if obj else ()
+
+    @admin.display(description="Kill switch")
+    def kill_switch(self, account: Account) -> SafeString:
+        """Whether it is halted, and the link to the page that halts or releases it."""
+        state = guards.halted(account, Halt.objects.first())
+        act, word = ("release", "Release…") if account.halted_at else ("halt", "Halt this account…")
+        link = f"{reverse(act)}?account={account.pk}"
+        return format_html('{} <a href="{}">{}</a>', state or "Its bots may trade.", link, word)
+
+    @admin.action(permissions=["change"], description="Halt the selected accounts: pause their bots, keep positions")
+    def halt_and_keep(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
+        self._halt(request, accounts, close_positions=False)
+
+    @admin.action(permissions=["change"], description="Halt the selected accounts: stop their bots, sell positions")
+    def halt_and_sell(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
+        self._halt(request, accounts, close_positions=True)
+
+    def _halt(self, request: HttpRequest, accounts: QuerySet[Account], close_positions: bool) -> None:
+        done = halts.halt(accounts, request.user.get_username(), close_positions)
+        messages.warning(request, f"Halted: {done}.")
+
+    @admin.action(permissions=["change"], description="Release the selected accounts: bots may start again")
+    def release(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
+        count = halts.release(accounts, request.user.get_username())
+        messages.success(request, f"{count} {'account' if count == 1 else 'accounts'} released.")
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        formset.save(commit=False)  # tells the history what changed; the money moves by deposits
+        for one in formset.forms:
+            if one.has_changed():
+                self._deposit(request, form.instance, one)
+
+    def _deposit(self, request: HttpRequest, account: Account, form: BalanceForm) -> None:
+        try:
+            services.deposit(account, form.instance.currency, form.difference, request.user.get_username())
+        except services.Refused as error:
+            messages.error(request, str(error))
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "mode":
+            kwargs["choices"] = [choice for choice in Mode.choices if choice[0] != Mode.REPLAY]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "owner" and not getattr(request.user, "is_superuser", False):
@@ -101,6 +161,7 @@ class BotAdmin(BotModelAdmin):
             (None, {"fields": ("kinds", "status", "reason") if obj else ("kinds",)}),
             (None, {"fields": BotForm.Meta.fields}),
             (kind.label, {"fields": tuple(param_fields(kind)), "description": kind.summary}),
+            ("Limits", {"fields": tuple(limit_fields()), "description": LIMITS_HELP}),
         ]
 
     def kinds(self, bot: Bot | None = None) -> SafeString:
@@ -118,7 +179,7 @@ class BotAdmin(BotModelAdmin):
 
     @admin.action(permissions=["change"], description="Pause the selected bots and withdraw their orders")
     def pause(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
-        self._each(request, bots, services.pause, "paused")
+        self._each(request, bots, lambda bot: services.pause(bot, by=request.user.get_username()), "paused")
 
     @admin.action(permissions=["change"], description="Resume the selected bots")
     def resume(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
@@ -126,11 +187,15 @@ class BotAdmin(BotModelAdmin):
 
     @admin.action(permissions=["change"], description="Stop the selected bots and keep their positions in the account")
     def stop_and_keep(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
-        self._each(request, bots, lambda bot: services.stop(bot, close_position=False), "stopped")
+        self._stop(request, bots, close_position=False)
 
     @admin.action(permissions=["change"], description="Stop the selected bots and sell their positions")
     def stop_and_sell(self, request: HttpRequest, bots: QuerySet[Bot]) -> None:
-        self._each(request, bots, lambda bot: services.stop(bot, close_position=True), "stopped")
+        self._stop(request, bots, close_position=True)
+
+    def _stop(self, request: HttpRequest, bots: QuerySet[Bot], close_position: bool) -> None:
+        name = request.user.get_username()
+        self._each(request, bots, lambda bot: services.stop(bot, close_position, name), "stopped")
 
     def _each(self, request: HttpRequest, bots: QuerySet[Bot], act: Callable[[Bot], Any], done: str) -> None:
         """Do it to each bot by itself: one refusal does not hold back the others."""

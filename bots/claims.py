@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from django.db.models import QuerySet
 
+from bots import limits
 from bots.engine.run import Engine
 from bots.engine.types import Terms
 from bots.kinds import KINDS
@@ -79,4 +80,6 @@ def _fresh(run: Run) -> Engine:
     kind = KINDS.get(run.kind)
     if kind is None:
         raise ValueError(f"kind {run.kind!r} is not installed; the installed kinds are {', '.join(KINDS)}.")
-    return Engine.new(kind, kind.read(run.params), Terms(**run.terms), float(run.allocation))
+    allocation = float(run.allocation)
+    most = limits.for_engine(limits.read(run.limits), allocation)
+    return Engine.new(kind, kind.read(run.params), Terms(**run.terms), allocation, most)

@@ -1,4 +1,4 @@
-"""A bot's form: the model's own fields, and the typed parameters of its kind. Admin and dashboard share it."""
+"""The forms that admin and dashboard share: a bot's, with its kind's parameters and its limits, and a balance's."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 
-from bots import services
+from bots import guards, limits, services
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import Parameter, ParamsError
-from bots.models import Bot
+from bots.models import Balance, Bot
 
-PREFIX = "param_"
+PREFIX, LIMIT_PREFIX = "param_", "limit_"
 
 if TYPE_CHECKING:
     BotModelForm = forms.ModelForm[Bot]
+    BalanceModelForm = forms.ModelForm[Balance]
 else:
-    BotModelForm = forms.ModelForm
+    BotModelForm = BalanceModelForm = forms.ModelForm
 
 
 class ExactField(forms.DecimalField):
@@ -26,6 +27,37 @@ class ExactField(forms.DecimalField):
 
     def prepare_value(self, value: Any) -> Any:
         return Decimal(f"{value.normalize():f}") if isinstance(value, Decimal) and value.is_finite() else value
+
+
+class BalanceForm(BalanceModelForm):
+    """Money of an account in one currency. Saved through services.deposit(): bots move money at the same time."""
+
+    difference = Decimal(0)  # what was typed less what was shown, of a valid form
+
+    class Meta:
+        model = Balance
+        fields = ("currency", "free")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["currency"].disabled = self.instance.pk is not None
+        # What the row says by now is not what the person saw.
+        self.fields["free"].show_hidden_initial = self.instance.pk is not None
+
+    def clean_free(self) -> Decimal:
+        free: Decimal = self.cleaned_data["free"]
+        self.difference = free - self._shown()
+        return free
+
+    def _shown(self) -> Decimal:
+        if self.instance.pk is None:
+            return Decimal(0)
+        field = self.fields["free"]
+        text = field.hidden_widget().value_from_datadict(self.data, self.files, self.add_initial_prefix("free"))
+        try:
+            return Decimal(field.to_python(text) or 0)
+        except forms.ValidationError:
+            raise forms.ValidationError(f"free was shown as {text!r}, which is no number; reload the page.") from None
 
 
 def form_field(parameter: Parameter) -> forms.Field:
@@ -61,6 +93,11 @@ def param_fields(kind: Kind) -> dict[str, forms.Field]:
     return {PREFIX + parameter.name: form_field(parameter) for parameter in kind.parameters()}
 
 
+def limit_fields() -> dict[str, forms.Field]:
+    """Form field name -> field, for each limit."""
+    return {LIMIT_PREFIX + parameter.name: form_field(parameter) for parameter in limits.described()}
+
+
 class BotForm(BotModelForm):
     """The form of one kind; make it with form_for()."""
 
@@ -73,9 +110,10 @@ class BotForm(BotModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, value in (self.instance.params or {}).items():
-            if PREFIX + name in self.fields:
-                self.initial[PREFIX + name] = _typed(value)
+        for prefix, values in ((PREFIX, self.instance.params), (LIMIT_PREFIX, self.instance.limits)):
+            for name, value in (values or {}).items():
+                if prefix + name in self.fields:
+                    self.initial[prefix + name] = _typed(value)
         if self.instance.status in services.ALIVE:
             self._fix_what_a_run_holds()
 
@@ -100,6 +138,7 @@ class BotForm(BotModelForm):
         if data.get("market") and data.get("account") and data["market"].exchange_id != data["account"].exchange_id:
             self.add_error("market", f"market must be on the account's exchange, {data['account'].exchange.name}.")
         self._clean_params()
+        self._clean_limits()
         return data
 
     def _clean_owner(self) -> None:
@@ -109,28 +148,56 @@ class BotForm(BotModelForm):
             self.add_error("name", f"name must be new among {owner}'s bots; {name!r} is taken.")
 
     def _clean_params(self) -> None:
-        data = self.cleaned_data
-        params = {
-            name.removeprefix(PREFIX): value
-            for name, value in data.items()
-            if name.startswith(PREFIX) and value not in (None, "")
-        }
+        data, params = self.cleaned_data, self._typed_in(PREFIX)
         try:
-            if data.get("market") and data.get("allocation", 0) > 0:
+            if self._has_money:
                 services.validate(self.bot_kind.slug, params, data["market"], data["allocation"])
             self.instance.params = services.plain_params(self.bot_kind, params)
         except ParamsError as error:
-            for name, sentence in error.problems.items():
-                self._blame(name, sentence)
+            self._blame(PREFIX, error)
 
-    def _blame(self, name: str, sentence: str) -> None:
-        """Show a kind's sentence at its field; what is about no field that is shown is about the whole form."""
-        field = next((shown for shown in (PREFIX + name, name) if shown in self.fields), None)
-        if field is None or field not in self.errors:
-            self.add_error(field, sentence)
+    def _clean_limits(self) -> None:
+        data, limited = self.cleaned_data, self._typed_in(LIMIT_PREFIX)
+        try:
+            self.instance.limits = limits.plain(limited)
+            if self._has_money and not self.errors:
+                params = self.instance.params
+                services.validate(self.bot_kind.slug, params, data["market"], data["allocation"], limited)
+                self._clean_exposure()
+        except ParamsError as error:
+            self._blame(LIMIT_PREFIX, error)
+
+    def _clean_exposure(self) -> None:
+        """A bot that has no room even by itself; the room that others leave is asked for at the start."""
+        data, bot = self.cleaned_data, self.instance
+        wanted = guards.exposure(self.bot_kind.slug, data["allocation"], bot.params, bot.limits)
+        if data.get("account") and (
+            sentence := guards.no_room(data["account"], data["market"].quote, wanted, Decimal(0))
+        ):
+            self.add_error("allocation", sentence)
+
+    @property
+    def _has_money(self) -> bool:
+        """Whether the market and an allocation are known, which parameters and limits must fit."""
+        return bool(self.cleaned_data.get("market")) and self.cleaned_data.get("allocation", 0) > 0
+
+    def _typed_in(self, prefix: str) -> dict[str, Any]:
+        """What was typed in the fields of a prefix, what was left empty left out."""
+        return {
+            name.removeprefix(prefix): value
+            for name, value in self.cleaned_data.items()
+            if name.startswith(prefix) and value not in (None, "")
+        }
+
+    def _blame(self, prefix: str, error: ParamsError) -> None:
+        """Show sentences at their fields; what is about no field that is shown is about the whole form."""
+        for name, sentence in error.problems.items():
+            field = next((shown for shown in (prefix + name, name) if shown in self.fields), None)
+            if field is None or field not in self.errors:
+                self.add_error(field, sentence)
 
 
 def form_for(kind_slug: str) -> type[BotForm]:
     """The form class of a kind; of the first kind when there is no such one."""
     kind = KINDS.get(kind_slug) or next(iter(KINDS.values()))
-    return type("BotForm", (BotForm,), {"bot_kind": kind, **param_fields(kind)})
+    return type("BotForm", (BotForm,), {"bot_kind": kind, **param_fields(kind), **limit_fields()})

@@ -17,6 +17,7 @@ from markets.models import Market
 from markets.precision import decimals, to_decimal
 
 FEE_STEP = Decimal("1e-8")
+DAY = 86_400_000  # ms
 COLUMNS = ("time", "side", "price", "amount", "fee", "fee_currency", "tag")
 ENGINE_NOTES = {
     types.REFUSED_AMOUNT: "Order not placed: its amount {value} is below the market's minimum.",
@@ -115,7 +116,15 @@ def note_event(record: Any, kind: Kind) -> Told:
     figures = {"price": f"{record['price']:.10g}", "value": f"{record['value']:.10g}"}
     looked_at = code in kind.warnings or (code in ENGINE_NOTES and code != types.RELEASED)
     level = Event.Level.WARNING if looked_at else Event.Level.INFO
-    return level, NOTE_CODES.get(code, "decision"), text.format(**figures), figures
+    return level, NOTE_CODES.get(code, "decision"), text.format(**figures), figures | _until(record)
+
+
+def _until(record: Any) -> dict[str, int]:
+    """When a hold ends, ms UTC; nothing for other notes."""
+    time, code = int(record["time"]), int(record["code"])
+    if code == types.HELD_DAILY_LOSS:
+        return {"until": (time // DAY + 1) * DAY}
+    return {"until": time + round(1000 * float(record["value"]))} if code == types.HELD_AFTER_LOSS else {}
 
 
 def trade_event(row: Trade, trade: ExactTrade, kind: Kind, market: Market) -> Told:

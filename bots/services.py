@@ -9,10 +9,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from bots import balances, writes
+from bots import balances, guards, limits, writes
 from bots.claims import engine_of
 from bots.engine.run import Engine
 from bots.engine.simulate import step
+from bots.guards import Refused as Refused
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import ParamsError
@@ -26,13 +27,9 @@ from markets.series import Candles, open_time
 from orchestrator import notify
 
 ALIVE = (Bot.Status.RUNNING, Bot.Status.PAUSED)
-CONFIGURED = ("owner", "account", "market", "name", "kind", "timeframe", "allocation", "params", "updated_at")
+CONFIGURED = ("owner", "account", "market", "name", "kind", "timeframe", "allocation", "params", "limits", "updated_at")
 # The money of a run goes back where it came from, and its orders are on its market.
 FIXED_WHILE_ALIVE = ("owner", "account", "market", "kind", "timeframe")
-
-
-class Refused(ValueError):
-    """What was asked is not possible now; the message is a sentence for the person who asked."""
 
 
 def open_paper_account(owner: Any, name: str, exchange: Exchange, money: dict[str, Decimal]) -> Account:
@@ -43,11 +40,30 @@ def open_paper_account(owner: Any, name: str, exchange: Exchange, money: dict[st
     return account
 
 
-def validate(kind: str, params: dict[str, Any], market: Market, allocation: Decimal) -> None:
-    """Raises ParamsError (a ValueError) naming every field that is wrong."""
+def deposit(account: Account, currency: str, amount: Decimal, by: str) -> None:
+    """Add money to what an account has free, or take it out when amount is negative. Raises Refused."""
+    named = f"{abs(amount).normalize():f} {currency}"
+    with transaction.atomic():
+        if amount < 0 and not balances.reserve(account, currency, -amount):
+            raise Refused(f"account {account.name} has less than {named} free; nothing was withdrawn.")
+        if amount > 0:
+            balances.release(account, currency, amount)
+        code, verb = ("withdrawal", "withdrawn from") if amount < 0 else ("deposit", "paid into")
+        Event.objects.create(
+            owner_id=account.owner_id, code=code, message=f"{named} {verb} account {account.name}{_by(by)}."
+        )
+        notify.changed([notify.user_topic(account.owner_id)])
+
+
+def validate(
+    kind: str, params: dict[str, Any], market: Market, allocation: Decimal, limited: dict[str, Any] | None = None
+) -> None:
+    """Raises ParamsError (a ValueError) naming every field that is wrong. limited: limits, as bots.limits has them."""
     if kind not in KINDS:
         raise ParamsError({"kind": f"kind must be one of {', '.join(KINDS)}, not {kind!r}."})
-    KINDS[kind].validate(params, terms_of(market), float(allocation))
+    terms, money = terms_of(market), float(allocation)
+    read = KINDS[kind].validate(params, terms, money)
+    limits.validate(limited or {}, read, KINDS[kind], terms, money)
 
 
 def plain_params(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
@@ -78,22 +94,30 @@ def start(bot: Bot, since: int | None = None) -> Run:
 
     since: ms UTC, to begin in the past with candles that are stored (a demonstration). Raises Refused.
     """
-    with transaction.atomic():
+    # Asked before the gate is entered: a halt does not wait for an exchange.
+    first = since if since is not None else _now(bot.market.exchange)
+    with guards.recorded(bot), transaction.atomic():
+        account = guards.enter(bot)
         bot = Bot.objects.select_related("market__exchange", "account").select_for_update(of=("self",)).get(pk=bot.pk)
         if bot.status in ALIVE:
             raise Refused(f"{bot.name} is {bot.status} already.")
+        if bot.account_id != account.pk:
+            raise Refused(f"{bot.name} was given another account this moment; try again.")
         _require_tradable(bot)
+        guards.require_open(account)
         try:
-            validate(bot.kind, bot.params, bot.market, bot.allocation)
+            validate(bot.kind, bot.params, bot.market, bot.allocation, bot.limits)
         except ParamsError as error:
             raise Refused(str(error)) from error
+        wanted = guards.exposure(bot.kind, bot.allocation, bot.params, bot.limits)
+        guards.require_room(account, bot, bot.market.quote, wanted)
         if not balances.reserve(bot.account, bot.market.quote, bot.allocation):
             raise Refused(
                 f"allocation is {bot.allocation.normalize():f} {bot.market.quote}, more than account "
                 f"{bot.account.name} has free."
             )
         _want_candles(bot)
-        run = new_run(bot, since if since is not None else _now(bot.market.exchange))
+        run = new_run(bot, first)
         _say(
             bot, run, "started", f"Started with {bot.allocation.normalize():f} {bot.market.quote}.", Bot.Status.RUNNING
         )
@@ -132,7 +156,7 @@ def new_run(bot: Bot, since: int) -> Run:
     last = bot.runs.order_by("-number").first()
     return Run.objects.create(
         bot=bot, market=bot.market, number=last.number + 1 if last else 1, mode=bot.account.mode, kind=bot.kind,
-        timeframe=bot.timeframe, params=bot.params, terms=asdict(terms), allocation=bot.allocation,
+        timeframe=bot.timeframe, params=bot.params, limits=bot.limits, terms=asdict(terms), allocation=bot.allocation,
         cash=bot.allocation, equity=bot.allocation, state=state, orders=orders,
         started_at=min(moment(since), timezone.now()),
         # The candle before the first one. One that is open at `since` already is not its own.
@@ -170,8 +194,8 @@ def _engine(run: Run) -> Engine:
         raise Refused(f"{run.bot.name} cannot go on: {error} Stop it and keep its position.") from error
 
 
-def pause(bot: Bot) -> None:
-    """Withdraw the working orders, keep the position, see no more candles. Raises Refused."""
+def pause(bot: Bot, by: str = "") -> None:
+    """Withdraw the working orders, keep the position, see no more candles. by: who wants it. Raises Refused."""
     with transaction.atomic():
         run = _alive(bot)
         if run.status == Run.Status.PAUSED:
@@ -181,20 +205,25 @@ def pause(bot: Bot) -> None:
         Order.objects.filter(run=run, status=Order.Status.OPEN).update(
             status=Order.Status.CANCELED, updated_at=timezone.now()
         )
-        _say(run.bot, run, "paused", "Paused: its orders are withdrawn, its position is kept.", Bot.Status.PAUSED)
+        sentence = f"Paused{_by(by)}: its orders are withdrawn, its position is kept."
+        _say(run.bot, run, "paused", sentence, Bot.Status.PAUSED)
 
 
 def resume(bot: Bot) -> None:
     """Go on with the candles that open from now on; the orders come back with new identities. Raises Refused."""
-    with transaction.atomic():
+    now = _now(bot.market.exchange)
+    with guards.recorded(bot), transaction.atomic():
+        account = guards.enter(bot)
         run = _alive(bot)
         if run.status != Run.Status.PAUSED:
             raise Refused(f"{bot.name} is not paused.")
+        guards.require_open(account)
+        wanted = guards.exposure(run.kind, run.allocation, run.params, run.limits)
+        guards.require_room(account, bot, run.market.quote, wanted)
         engine = _engine(run)
         price = run.market.last or run.last_price
         if price is not None:
             engine.renew(price)
-        now = _now(run.market.exchange)
         run.bar_time = max(run.bar_time, open_time(now - 1, run.timeframe))
         run.state, run.orders = engine.save()
         run.status = Run.Status.RUNNING
@@ -203,23 +232,31 @@ def resume(bot: Bot) -> None:
         _say(run.bot, run, "resumed", "Resumed: its orders are back.", Bot.Status.RUNNING)
 
 
-def stop(bot: Bot, close_position: bool) -> None:
+def stop(bot: Bot, close_position: bool, by: str = "") -> None:
     """End the run: withdraw its orders, sell its position at the last price or keep it, give the money back.
 
-    Raises Refused.
+    by: who wants it. Raises Refused.
     """
     with transaction.atomic():
-        run = _alive(bot)
-        outcome, position = Outcome(run, orders_changed=True), ""
-        if run.position and close_position:
-            outcome = _sold(run)
-            position = ", its position is sold"
-        elif run.position:
-            position = ", its position is kept in the account"
-        sentence = f"Stopped: its orders are withdrawn{position}."
-        outcome.events.append(event_row(run, (Event.Level.INFO, "stopped", sentence, {}), timezone.now()))
-        outcome.ended = Bot.Status.STOPPED
-        writes.write([outcome])
+        writes.write([ending(_alive(bot), close_position, "stopped", f"Stopped{_by(by)}")])
+
+
+def ending(run: Run, close_position: bool, code: str, opening: str) -> Outcome:
+    """The outcome of ending a run that is locked; stores nothing. opening: how its Event begins. Raises Refused."""
+    outcome, position = Outcome(run, orders_changed=True), ""
+    if run.position and close_position:
+        outcome = _sold(run)
+        position = ", its position is sold"
+    elif run.position:
+        position = ", its position is kept in the account"
+    sentence = f"{opening}: its orders are withdrawn{position}."
+    outcome.events.append(event_row(run, (Event.Level.INFO, code, sentence, {}), timezone.now()))
+    outcome.ended = Bot.Status.STOPPED
+    return outcome
+
+
+def _by(name: str) -> str:
+    return f" by {name}" if name else ""
 
 
 def _sold(run: Run) -> Outcome:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from django.db import connection
 from django.db.models import (
@@ -32,7 +32,8 @@ from django.db.models import (
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, Extract
 
-from bots.models import Bot, EquitySnapshot, Event, Order, Run, Trade
+from bots import why
+from bots.models import Account, Bot, EquitySnapshot, Event, Halt, Mode, Order, Run, Trade
 from markets.models import Market
 
 Owner: TypeAlias = Any  # Django's user model is swappable, so its type is known at run time only.
@@ -123,11 +124,15 @@ def _change_since(time: datetime) -> Combinable:
 def with_figures(bots: QuerySet[Bot]) -> QuerySet[Bot]:
     """Bots with pnl, trades_count (all runs), and the equity, position and fees of the run that is alive."""
     alive = Q(runs__status__in=[Run.Status.RUNNING, Run.Status.PAUSED])
-    return bots.select_related("market__exchange", "account").annotate(
-        pnl=Sum(F("runs__equity") - F("runs__allocation"), output_field=DecimalField()),
-        given=Sum("runs__allocation", filter=alive),
-        equity_now=Sum("runs__equity", filter=alive),
-        trades_count=Coalesce(Sum("runs__trades_count"), 0),
+    return (
+        why.with_halts(bots)
+        .select_related("market__exchange", "account")
+        .annotate(
+            pnl=Sum(F("runs__equity") - F("runs__allocation"), output_field=DecimalField()),
+            given=Sum("runs__allocation", filter=alive),
+            equity_now=Sum("runs__equity", filter=alive),
+            trades_count=Coalesce(Sum("runs__trades_count"), 0),
+        )
     )
 
 
@@ -150,12 +155,6 @@ def by_urgency(bots: QuerySet[Bot]) -> QuerySet[Bot]:
     ranks = [When(status=status, then=Value(rank)) for rank, status in enumerate(order)]
     rank = Case(*ranks, default=Value(len(order)), output_field=IntegerField())
     return bots.order_by(rank, "-created_at", "-pk")
-
-
-def open_orders() -> Subquery:
-    """Number of a bot's open orders, to annotate."""
-    rows = Order.objects.filter(bot=OuterRef("pk"), status=Order.Status.OPEN).order_by()
-    return Subquery(rows.annotate(count=Func(F("pk"), function="count")).values("count"))
 
 
 def markets_with_bots(owner: Owner) -> QuerySet[Market]:
@@ -251,3 +250,31 @@ def needing_attention(owner: Owner, since: datetime) -> QuerySet[Event]:
     return Event.objects.filter(
         owner=owner, level__in=[Event.Level.WARNING, Event.Level.ERROR], recorded_at__gte=since
     ).select_related("bot")
+
+
+class HaltRow(NamedTuple):
+    """A halt in force: of one account, or of all (account is "")."""
+
+    account: str
+    halted_at: datetime
+    reason: str
+
+
+def halts(owner: Owner) -> list[HaltRow]:
+    """The halts that the owner's bots are under, that of all accounts first: one query."""
+    everywhere = Halt.objects.annotate(account=Value("")).values_list("account", "halted_at", "reason")
+    own = Account.objects.filter(owner=owner, halted_at__isnull=False).exclude(mode=Mode.REPLAY).order_by()
+    rows = everywhere.union(own.values_list("name", "halted_at", "halted_reason")).order_by("account")
+    return [HaltRow(*row) for row in rows]
+
+
+def at_stake(accounts: QuerySet[Account]) -> dict[str, int]:
+    """What a halt of these accounts would end: accounts, running and paused bots, open orders, open positions."""
+    runs = Run.objects.filter(bot__account__in=accounts).exclude(status=Run.Status.STOPPED)
+    found = runs.aggregate(
+        running=Count("pk", filter=Q(status=Run.Status.RUNNING)),
+        paused=Count("pk", filter=Q(status=Run.Status.PAUSED)),
+        positions=Count("pk", filter=~Q(position=0)),
+    )
+    orders = Order.objects.filter(run__in=runs, status=Order.Status.OPEN).count()
+    return {"accounts": accounts.count(), "orders": orders, **found}

@@ -49,9 +49,7 @@ class FeedRow(NamedTuple):
 
 def feed_row(feed: Feed, now: datetime) -> FeedRow:
     """A feed with its state in a word: live, behind (no candle for three timeframes), failing, off, or new."""
-    # A candle is labelled by its open and stored after its close: one timeframe of age is no delay.
     opened = formats.from_ms(feed.synced_to)
-    late = opened is not None and (now - opened).total_seconds() > 4 * feed.timeframe + 60
     if not feed.enabled:
         state, tone = "off", "secondary"
     elif feed.error:
@@ -59,7 +57,7 @@ def feed_row(feed: Feed, now: datetime) -> FeedRow:
     elif opened is None:
         state, tone = "new", "azure"
     else:
-        state, tone = ("behind", "yellow") if late else ("live", "green")
+        state, tone = ("behind", "yellow") if feed.late(now) else ("live", "green")
     return FeedRow(
         timeframe=TIMEFRAME_NAMES.get(feed.timeframe, str(feed.timeframe)),
         state=state,

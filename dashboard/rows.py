@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from django.utils.safestring import SafeString
 
+from bots import limits, why
 from bots.kinds import KINDS
 from bots.kinds.parameters import Parameter
 from bots.models import Bot, Event, Order, Position, Run, Trade
@@ -28,6 +29,7 @@ class BotRow(NamedTuple):
     sparkline: str
     sparkline_tone: str
     since: SafeString
+    why: str
 
 
 def bot_row(bot: Any, line: list[float], now: datetime) -> BotRow:
@@ -36,7 +38,7 @@ def bot_row(bot: Any, line: list[float], now: datetime) -> BotRow:
     return BotRow(
         bot=bot,
         timeframe=TIMEFRAME_NAMES.get(bot.timeframe, ""),
-        kind=formats.words(bot.kind),
+        kind=kind_label(bot.kind),
         pnl=formats.money_change(bot.pnl, currency),
         pnl_ratio=formats.percent_change(formats.share(bot.pnl, bot.allocation)),
         equity=formats.money(bot.equity_now, currency),
@@ -44,7 +46,13 @@ def bot_row(bot: Any, line: list[float], now: datetime) -> BotRow:
         sparkline=charts.sparkline(line),
         sparkline_tone="down" if line and line[-1] < line[0] else "up",
         since=formats.when(bot.updated_at, now),
+        why=why.at_rest(bot),
     )
+
+
+def kind_label(slug: str) -> str:
+    """The name of a kind as people know it."""
+    return KINDS[slug].label if slug in KINDS else formats.words(slug)
 
 
 class TradeRow(NamedTuple):
@@ -195,6 +203,12 @@ def parameter_rows(kind: str, params: dict[str, Any], market: Market) -> list[Pa
     if kind not in KINDS:
         return [ParameterRow(label, value, "", "") for label, value in details(params)]
     return [_parameter_row(one, params.get(one.name, one.default), market) for one in KINDS[kind].parameters()]
+
+
+def limit_rows(stored: dict[str, Any], market: Market) -> list[ParameterRow]:
+    """The limits that are set, in words."""
+    shown = {"at_drawdown": limits.SELL} | stored if stored.get("max_drawdown") else stored
+    return [_parameter_row(one, shown[one.name], market) for one in limits.described() if shown.get(one.name)]
 
 
 def _parameter_row(parameter: Parameter, value: Any, market: Market) -> ParameterRow:

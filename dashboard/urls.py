@@ -3,11 +3,13 @@ from __future__ import annotations
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from dashboard.views import bot, bot_actions, bots, markets, overview
+from dashboard.views import bot, bot_actions, bots, halt, markets, overview
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("equity.json", overview.equity_json, name="equity"),
+    path("halt/", halt.halt, name="halt"),
+    path("release/", halt.release, name="release"),
     path("bots/", bots.bots, name="bots"),
     path("bots/<int:bot_id>/", bot.bot, name="bot"),
     path("bots/<int:bot_id>/<slug:name>/", bot_actions.bot_action, name="bot-action"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -116,6 +117,10 @@ class Feed(models.Model):
 
     def __str__(self) -> str:
         return f"{self.market_id} {TIMEFRAME_NAMES.get(self.timeframe, self.timeframe)}"
+
+    def late(self, now: datetime) -> bool:
+        """Whether its last candle is older than it should be. One that is open or just closing is no delay."""
+        return self.synced_to is not None and now.timestamp() - self.synced_to / 1000 > 4 * self.timeframe + 60
 
 
 class FundingRate(models.Model):

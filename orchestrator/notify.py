@@ -1,6 +1,7 @@
 """Says what changed, to whom it may concern: one NOTIFY channel that the event stream listens to.
 
-A topic is "market:3" (public) or "user:1/bot:5" (for user 1 alone). A message leaves when the transaction commits.
+A topic is "market:3" (public), or "user:1" and "user:1/bot:5" (for user 1 alone). A message leaves when the transaction
+commits.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from collections.abc import Iterable
 from django.db import connection
 
 CHANNEL = "changed"
+
+
+def user_topic(owner_id: int) -> str:
+    return f"user:{owner_id}"
 
 
 def bot_topic(owner_id: int, bot_id: int) -> str:

@@ -19,6 +19,7 @@ PURE = (
     "bots/engine/*.py",
     "bots/kinds/**/*.py",
     "bots/risk.py",
+    "bots/limits.py",
     "bots/performance/*.py",
     "dashboard/charts.py",
 )

@@ -8,7 +8,18 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from tests.dashboard.cast import make_bot, make_market, make_user
 
 PUBLIC = {"login"}
-EVERYBODYS = {"overview", "equity", "bots", "markets", "market", "market-chart", "market-candles", "logout"}
+EVERYBODYS = {
+    "overview",
+    "equity",
+    "bots",
+    "markets",
+    "market",
+    "market-chart",
+    "market-candles",
+    "halt",
+    "release",
+    "logout",
+}
 OWNERS = {"bot", "bot-chart", "bot-equity", "bot-action"}
 # Of the admin, what needs no login: the form itself and what leads to it, and words without data.
 ADMIN_PUBLIC = {"admin:login", "admin:logout"}

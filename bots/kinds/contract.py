@@ -49,6 +49,8 @@ class Kind:
     warnings: frozenset[int] = frozenset()  # notes that a person should look at
     lead: Callable[[Any, int], int] | None = None
     observe: Callable[[Any, Candles, int, Mapping[str, Column]], Seen] | None = None
+    # first_order(params, terms, allocation): quote value of the order that opens a position, where it is known before.
+    first_order: Callable[[Any, Terms, float], float] | None = None
 
     def parameters(self) -> list[Parameter]:
         return parameters_of(self.params)

@@ -87,6 +87,10 @@ class Params:
     )
 
 
+def first_order(params: Params, terms: Terms, allocation: float) -> float:
+    return allocation / ((1.0 + terms.slippage) * (1.0 + terms.taker))
+
+
 def slots(params: Params) -> int:
     return 2
 
@@ -225,6 +229,7 @@ KIND = Kind(
     slots=slots,
     vector=vector,
     check=check,
+    first_order=first_order,
     on_start=on_start,
     on_fill=on_fill,
     on_bar=None,

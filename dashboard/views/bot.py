@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from bots import why
 from bots.models import Bot, Event, Order, Position, Run, Trade
 from dashboard import charts, figures, formats, parameters, rows
 from dashboard.figures import PERIODS
@@ -20,7 +21,8 @@ from markets.series import TIMEFRAMES
 
 TABS = {"trades": "Trades", "orders": "Open orders", "log": "Event log", "runs": "Runs"}
 PAGE_SIZE = 25
-LATEST_EVENTS = 12
+LATEST_EVENTS = 12  # shown
+TOLD = 100  # read, for the answer why it does not trade
 # A grid has at most a few hundred orders; the chart shows no more lines than that.
 MOST_ORDERS = 400
 MOST_TRADES = 2_000
@@ -37,16 +39,18 @@ def bot(request: HttpRequest, bot_id: int) -> HttpResponse:
     run = bot.runs.defer("state", "orders").order_by("-number").first()
     position = Position.objects.filter(bot=bot, status=Position.Status.OPEN).select_related("bot__account", "market")
     tab = parameters.choice(request.GET, "tab", TABS, "trades")
-    events = Event.objects.filter(bot=bot).order_by("-id")
+    events = list(Event.objects.filter(bot=bot).select_related("bot").order_by("-id")[:TOLD])
     context: dict[str, Any] = {
         "nav": "bots",
         "bot": bot,
+        "why": why.answer(bot, run, events, now),
         "row": rows.bot_row(bot, [], now),
         "actions": actions_for(bot.status),
         "figures": _run_figures(bot, run, now),
         "position": next((rows.position_row(one, now) for one in position[:1]), None),
-        "events": rows.event_rows(events.select_related("bot")[:LATEST_EVENTS], now),
-        "parameters": rows.parameter_rows(bot.kind, _params(bot, run), bot.market),
+        "events": rows.event_rows(events[:LATEST_EVENTS], now),
+        "parameters": rows.parameter_rows(bot.kind, _in_force(bot, run).params, bot.market),
+        "limits": rows.limit_rows(_in_force(bot, run).limits, bot.market),
         "tab": tab,
         "tabs": list(TABS.items()),
         **_tab(request, bot, tab, now),
@@ -96,11 +100,9 @@ def _run_figures(bot: Any, run: Run | None, now: datetime) -> list[dict[str, Any
     ]
 
 
-def _params(bot: Bot, run: Run | None) -> dict[str, Any]:
-    """What the bot runs with; what it would run with when it does not."""
-    alive = run is not None and run.status != Run.Status.STOPPED
-    params: dict[str, Any] = run.params if run is not None and alive else bot.params
-    return params
+def _in_force(bot: Bot, run: Run | None) -> Bot | Run:
+    """Whose parameters and limits hold: the run's while it is alive, else the bot's, for its next one."""
+    return run if run is not None and run.status != Run.Status.STOPPED else bot
 
 
 def _allocation(bot: Bot) -> str:

@@ -41,7 +41,7 @@ ACTIONS = {
         Action(
             "pause", "Pause", "player-pause", "", "btn-primary",
             (_STATUS.RUNNING,), "paused",
-            lambda bot, request: services.pause(bot),
+            lambda bot, request: services.pause(bot, by=request.user.get_username()),
         ),
         Action(
             "resume", "Resume", "player-play", "btn-primary", "btn-primary",
@@ -51,7 +51,9 @@ ACTIONS = {
         Action(
             "stop", "Stop", "player-stop", "btn-outline-danger", "btn-danger",
             (_STATUS.RUNNING, _STATUS.PAUSED), "stopped",
-            lambda bot, request: services.stop(bot, close_position=request.POST.get("close_position") == "1"),
+            lambda bot, request: services.stop(
+                bot, close_position=request.POST.get("close_position") == "1", by=request.user.get_username()
+            ),
         ),
     )
 }  # fmt: skip

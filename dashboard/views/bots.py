@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from bots.models import Bot
-from dashboard import figures, formats, parameters, rows
+from dashboard import figures, parameters, rows
 from dashboard.paging import page
 from dashboard.views.fragments import varies, wants_fragment
 
@@ -48,7 +48,7 @@ def bots(request: HttpRequest) -> HttpResponse:
         "filtered": any(chosen.values()),
         "total": sum(facet["count"] for facet in found),
         "statuses": [(status, _count(found, "status", status)) for status in Bot.Status.values],
-        "kinds": [(kind, formats.words(kind)) for kind in sorted({facet["kind"] for facet in found})],
+        "kinds": [(kind, rows.kind_label(kind)) for kind in sorted({facet["kind"] for facet in found})],
         "markets": sorted({(facet["market_id"], facet["market__symbol"]) for facet in found}, key=lambda row: row[1]),
         "simulated": any(bot.account.mode == "paper" for bot in shown.rows),
     }

@@ -30,8 +30,14 @@ def overview(request: HttpRequest) -> HttpResponse:
     bots = list(figures.by_urgency(figures.with_figures(Bot.objects.owned_by(owner)))[:MOST_BOTS])
     positions = Position.objects.filter(owner=owner, status=Position.Status.OPEN)
     trades = Trade.objects.filter(owner=owner).select_related("bot", "market")
+    halts = figures.halts(owner)
     context: dict[str, Any] = {
         "nav": "overview",
+        "halts": [
+            {"account": one.account, "since": formats.when(one.halted_at, now), "reason": one.reason} for one in halts
+        ],
+        # A halt of all is for a superuser to lift.
+        "may_release": any(one.account or owner.is_superuser for one in halts),
         "books": [(one.key, f"{one.mode.capitalize()} {one.currency}") for one in books],
         "book": book,
         "totals": _totals(book) if book else [],

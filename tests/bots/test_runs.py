@@ -270,3 +270,18 @@ def test_a_hole_in_the_candles_is_told(bot, close):
     runs.advance_due()
     told = Event.objects.get(bot=bot, code="gap")
     assert (told.level, told.message) == ("warning", "3 candles are missing; nothing was traded in them.")
+
+
+def test_a_limit_ends_the_run_and_says_why(bot, close, account):
+    bot.limits = {"max_drawdown": 3}
+    bot.save()
+    run = services.start(bot, START)
+    close(bars((100, 100, 100, 100), (100, 100, 90, 90), (90, 90, 90, 90), (90, 90, 90, 90)))
+    runs.advance_due()
+    bot.refresh_from_db()
+    run.refresh_from_db()
+    assert bot.status == Bot.Status.STOPPED
+    assert run.position == 0, "the position is closed at the next open"
+    told = Event.objects.get(bot=bot, code="drawdown")
+    assert (told.level, told.time.timestamp()) == ("warning", (START + MINUTE) / 1000)
+    assert account.balances.get(currency="USDT").free == 10_000 - 1000 + run.cash

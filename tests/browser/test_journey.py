@@ -93,6 +93,24 @@ def test_stopping_asks_first_and_says_what_will_happen(watched, bot):
     assert watched.faults == []
 
 
+def test_the_kill_switch_asks_and_halts_and_is_released_again(watched, bot):
+    page = watched.page
+    log_in(page)
+    page.get_by_role("link", name="Halt", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("20 open orders")
+    expect(dialog.get_by_label("Keep them")).to_be_checked()
+    dialog.get_by_role("button", name="Halt").click()
+    expect(page.locator("#halt")).to_contain_text("paper is halted")
+    expect(page.locator("#bots")).to_contain_text("paused")
+    assert page.evaluate(TOO_WIDE) <= 0
+    assert Bot.objects.get(pk=bot.pk).status == "paused"
+    page.get_by_role("link", name="Release", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Release").click()
+    expect(page.locator("#halt")).to_be_hidden()
+    assert watched.faults == []
+
+
 def test_pages_work_without_scripts(browser, site, bot):
     context = browser.new_context(java_script_enabled=False, base_url=site)
     page = context.new_page()

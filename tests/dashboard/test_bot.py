@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
 from bots import services
 from bots.models import Bot, Event, Run
 from dashboard.views.bot_actions import ACTIONS
+from markets.models import Feed
 from tests.dashboard.cast import make_bot, make_draft
 
 
@@ -34,9 +37,42 @@ def test_each_tab_shows_its_rows(page, bot, tab, shown):
     assert shown in page(f"/bots/{bot.pk}/?tab={tab}").text_
 
 
+def test_the_head_says_why_it_does_not_trade(page, bot, owner, market):
+    now = int(timezone.now().timestamp() * 1000)
+    Run.objects.update(bar_time=now - 120_000)
+    Feed.objects.update(synced_to=now - 90_000)
+    answer = re.search(r'<p class="reason">([^<]+)</p>', page(f"/bots/{bot.pk}/").text_)[1]
+    assert answer == (
+        "Waiting for the price: 6 orders rest; the nearest buy at 100 is 1.23 % below it, the nearest sell at 95 is "
+        "6.17 % below it."
+    )
+    Feed.objects.update(error="The exchange is in maintenance.")
+    assert "fails. The exchange is in maintenance." in page(f"/bots/{bot.pk}/", **{"HX-Request": "true"}).text_
+
+
+def test_it_shows_the_limits_in_force(page, bot):
+    assert "No limits but its allocation." in page(f"/bots/{bot.pk}/").text_
+    Bot.objects.update(limits={"max_position": 1.0})
+    assert "Maximum position" not in page(f"/bots/{bot.pk}/").text_  # those of its next run
+    Run.objects.update(limits={"max_position": 500.0, "max_drawdown": 12.5})
+    text = page(f"/bots/{bot.pk}/").text_
+    for shown in ("Maximum position", "500", "Maximum drawdown", "12.5", "Stop and sell"):
+        assert shown in text
+    assert "Cooldown after a loss" not in text
+
+
+def test_a_kind_goes_by_its_own_name(page, owner, market):
+    bot = make_draft(owner, market)
+    Bot.objects.update(kind="dca", params={"base_order": 10, "safety_order": 10})
+    assert "DCA · 1m" in page(f"/bots/{bot.pk}/").text_
+    assert '<option value="dca">DCA</option>' in page("/bots/").text_
+
+
 def test_a_draft_says_what_is_not_there_yet(page, owner, market):
     bot = make_draft(owner, market)
     text = page(f"/bots/{bot.pk}/").text_
+    assert "A draft: it was never started." in text
+    assert "0 orders open" not in text
     assert "No trades yet" in text
     assert "No open position" in text
 

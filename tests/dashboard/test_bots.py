@@ -3,7 +3,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.utils import timezone
 
+from bots.models import Halt
 from tests.dashboard.cast import make_bot, make_draft, make_market
 
 
@@ -19,6 +21,18 @@ def test_it_shows_state_with_reason_profit_equity_and_sparkline(page, owner, mar
     assert "+2.35\u202f%" in text
     assert "1,023.50" in text
     assert "<polyline" in text
+
+
+def test_what_is_not_running_says_why(page, owner, market):
+    make_bot(owner, market, name="On")
+    make_bot(owner, market, name="Broken", status="failed")
+    make_draft(owner, market)
+    assert re.findall(r'<span class="reason" title="([^"]+)">', page("/bots/?sort=name").text_) == [
+        "Failed: Because it is failed.",
+        "A draft: it was never started.",
+    ]
+    Halt.objects.create(pk=1, halted_at=timezone.now(), reason="Halted by boss.")
+    assert page("/bots/").text_.count("All accounts are halted since 20") == 2 * 2  # shown, and whole on hover
 
 
 def test_without_bots_it_offers_the_next_step(page):

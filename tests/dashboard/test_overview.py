@@ -30,7 +30,9 @@ def test_without_bots_it_offers_the_next_step(page):
 def test_a_fragment_holds_the_live_parts_alone(page, bot):
     answer = page("/", **FRAGMENT)
     assert "<html" not in answer.text_
-    assert all(f'id="{part}"' in answer.text_ for part in ("totals", "attention", "bots", "positions", "trades"))
+    assert all(
+        f'id="{part}"' in answer.text_ for part in ("halt", "totals", "attention", "bots", "positions", "trades")
+    )
     assert "HX-Request" in answer.headers["Vary"]
 
 
@@ -39,12 +41,12 @@ def test_a_page_restored_from_history_is_whole(page, bot):
 
 
 @pytest.mark.parametrize("headers", [{}, FRAGMENT])
-def test_it_takes_seven_queries_however_many_bots(page, owner, market, django_assert_num_queries, headers):
+def test_it_takes_eight_queries_however_many_bots(page, owner, market, django_assert_num_queries, headers):
     for number in range(30):
         make_bot(owner, market, name=f"Grid {number}")
-    # session, user, books (runs with the equity at three times), bots with figures,
+    # session, user, books (runs with the equity at three times), bots with figures, halts,
     # positions, trades, events needing attention
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         page("/", **headers)
 
 

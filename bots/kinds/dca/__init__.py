@@ -8,11 +8,17 @@ with fees paid. A stop lies below the base order and may move to where the deal 
 
 from __future__ import annotations
 
+from bots.engine.types import Terms
 from bots.kinds.contract import Kind
 from bots.kinds.dca.checks import check
 from bots.kinds.dca.deal import on_bar, on_fill, on_start
 from bots.kinds.dca.layout import LOST, NOTES, TAGS
 from bots.kinds.dca.params import Params, slots, vector
+
+
+def first_order(params: Params, terms: Terms, allocation: float) -> float:
+    return params.base_order
+
 
 KIND = Kind(
     slug="dca",
@@ -22,6 +28,7 @@ KIND = Kind(
     slots=slots,
     vector=vector,
     check=check,
+    first_order=first_order,
     on_start=on_start,
     on_fill=on_fill,
     on_bar=on_bar,

@@ -1,0 +1,28 @@
+"""What is decided and what happened. Rows are written in bots/services.py and bots/runs.py, nowhere else."""
+
+from __future__ import annotations
+
+from bots.models.account import Account, Balance, Mode
+from bots.models.bot import Bot, BotQuerySet
+from bots.models.event import Event
+from bots.models.halt import Halt
+from bots.models.order import Order, Side
+from bots.models.position import EquitySnapshot, Position
+from bots.models.run import Run
+from bots.models.trade import Trade
+
+__all__ = [
+    "Account",
+    "Balance",
+    "Bot",
+    "BotQuerySet",
+    "EquitySnapshot",
+    "Event",
+    "Halt",
+    "Mode",
+    "Order",
+    "Position",
+    "Run",
+    "Side",
+    "Trade",
+]
