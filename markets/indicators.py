@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +12,8 @@ from markets.series import Candles, Column
 
 Parameters = Mapping[str, float]
 Function = Callable[[Any, Candles, Parameters], tuple[Column, ...]]
+SHORTEST, LONGEST = 2, 5000  # bounds of a count of candles
+LARGEST = 100.0  # of other parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Indicator:
     """function: (talib, candles, parameters) -> a column an output, NaN while warming up.
 
     warm_up: candles before the first value, with the defaults; pane: drawn over the prices or in a pane of its own;
+    memory: parameters -> candles before its own that a value depends on by more than 1e-9 of it;
     recursive: every value depends on all candles before it, ever less.
     """
 
@@ -28,7 +31,46 @@ class Indicator:
     warm_up: int
     pane: Literal["price", "own"]
     outputs: tuple[str, ...]
+    memory: Callable[[Parameters], int]
     recursive: bool = False
+
+    def parameters(self, values: Sequence[float]) -> dict[str, float]:
+        """Values in the declared order -> all parameters by name. Raises ValueError with a sentence."""
+        if len(values) > len(self.defaults):
+            raise ValueError(f"takes at most {', '.join(self.defaults)}, not {len(values)} numbers.")
+        given = {**self.defaults, **dict(zip(self.defaults, values, strict=False))}
+        for name, value in given.items():
+            _check_bounds(name, value, self.defaults[name])
+        return given
+
+
+def _check_bounds(name: str, value: float, default: float) -> None:
+    """A parameter with a whole default is a count of candles."""
+    if isinstance(default, int):
+        if not SHORTEST <= value <= LONGEST or value != int(value):
+            raise ValueError(f"needs a {name} that is a whole number from {SHORTEST} to {LONGEST}, not {value:.15g}.")
+    elif not 0 < value <= LARGEST:
+        raise ValueError(f"needs {name} above 0 and at most {LARGEST}, not {value:.15g}.")
+
+
+def _window(p: Parameters) -> int:
+    """Of a function of the last `period` candles."""
+    return int(p["period"])
+
+
+def _exponential(p: Parameters) -> int:
+    """(1 - 2 / (n + 1))^k is below 1e-9 from k = 10.4 n on; n more for the mean that it starts from."""
+    return 12 * int(p["period"])
+
+
+def _wilder(p: Parameters) -> int:
+    """(1 - 1 / n)^k is below 1e-9 from k = 20.8 n on; n more for the mean that it starts from."""
+    return 22 * int(p["period"])
+
+
+def _macd_memory(p: Parameters) -> int:
+    """An average of an average."""
+    return 12 * int(max(p["fast"], p["slow"]) + p["signal"])
 
 
 def _sma(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
@@ -58,12 +100,18 @@ def _atr(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
 
 
 INDICATORS: dict[str, Indicator] = {
-    "sma": Indicator("SMA 20", _sma, {"period": 20}, 19, "price", ("sma",)),
-    "ema": Indicator("EMA 20", _ema, {"period": 20}, 19, "price", ("ema",), recursive=True),
+    "sma": Indicator("SMA 20", _sma, {"period": 20}, 19, "price", ("sma",), _window),
+    "ema": Indicator("EMA 20", _ema, {"period": 20}, 19, "price", ("ema",), _exponential, recursive=True),
     "bollinger": Indicator(
-        "Bollinger 20, 2", _bollinger, {"period": 20, "deviations": 2.0}, 19, "price", ("upper", "middle", "lower")
+        "Bollinger 20, 2",
+        _bollinger,
+        {"period": 20, "deviations": 2.0},
+        19,
+        "price",
+        ("upper", "middle", "lower"),
+        _window,
     ),
-    "rsi": Indicator("RSI 14", _rsi, {"period": 14}, 14, "own", ("rsi",), recursive=True),
+    "rsi": Indicator("RSI 14", _rsi, {"period": 14}, 14, "own", ("rsi",), _wilder, recursive=True),
     "macd": Indicator(
         "MACD 12, 26, 9",
         _macd,
@@ -71,9 +119,10 @@ INDICATORS: dict[str, Indicator] = {
         33,
         "own",
         ("macd", "signal", "histogram"),
+        _macd_memory,
         recursive=True,
     ),
-    "atr": Indicator("ATR 14", _atr, {"period": 14}, 14, "own", ("atr",), recursive=True),
+    "atr": Indicator("ATR 14", _atr, {"period": 14}, 14, "own", ("atr",), _wilder, recursive=True),
 }
 
 

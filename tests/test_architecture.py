@@ -15,9 +15,11 @@ ARROWS = ("dashboard", "bots", "markets", "orchestrator")
 PURE = (
     "markets/series.py",
     "markets/indicators.py",
+    "markets/blocks.py",
     "markets/precision.py",
     "bots/engine/*.py",
     "bots/kinds/**/*.py",
+    "bots/rules/*.py",
     "bots/risk.py",
     "bots/limits.py",
     "bots/performance/*.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bots.kinds import accumulation, dca, grid, infinity_grid, trailing
+from bots.kinds import accumulation, dca, grid, infinity_grid, signal, trailing
 from bots.kinds.contract import Kind
 
 KINDS: dict[str, Kind] = {
@@ -13,5 +13,6 @@ KINDS: dict[str, Kind] = {
         trailing.KIND,
         dca.KIND,
         accumulation.KIND,
+        signal.KIND,
     )
 }

@@ -14,7 +14,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from bots.engine.run import Engine
-from bots.engine.simulate import step
+from bots.engine.simulate import NOTHING_SEEN, Steps, step
 from bots.engine.types import Terms
 from bots.kinds import KINDS
 from bots.management.commands._cycle import measure
@@ -31,6 +31,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "trailing": {},
     "dca": {"base_order": 50_000, "safety_order": 50_000},
     "accumulation": {"amount": 100, "interval": 3_600},
+    "signal": {"long_entry": "sma(10) crosses above sma(50)", "long_exit": "sma(10) crosses below sma(50)"},
 }
 
 
@@ -84,8 +85,14 @@ def cycle_rows(bots: int, markets: int) -> list[dict[str, Any]]:
 def _row(slug: str, params: dict[str, Any], candles: Candles, baseline: float) -> dict[str, Any]:
     kind = KINDS[slug]
     read = kind.validate(params, TERMS, MONEY)
-    trades = len(step(Engine.new(kind, read, TERMS, MONEY), candles).trades)
-    value = _median(lambda: step(Engine.new(kind, read, TERMS, MONEY), candles))
+
+    def run() -> Steps:
+        # What a kind observes is a part of its work: indicators and rules.
+        seen = kind.observe(read, candles, 60, {}) if kind.observe else NOTHING_SEEN
+        return step(Engine.new(kind, read, TERMS, MONEY), candles, seen)
+
+    trades = len(run().trades)
+    value = _median(run)
     job = f"{slug}, {trades:,} trades, equity curve"
     return {"job": job, "value": value, "unit": "ms", "baseline": baseline, "ratio": value / baseline}
 

@@ -7,7 +7,7 @@ import numpy as np
 from django.core.management.base import BaseCommand
 
 from bots.engine.run import Engine
-from bots.engine.simulate import step
+from bots.engine.simulate import NOTHING_SEEN, step
 from bots.engine.types import TRADE, Terms
 from bots.kinds import KINDS
 from bots.performance import Curve, Trades, metrics
@@ -22,7 +22,8 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         began = time.perf_counter()
         for kind in KINDS.values():
-            engine = Engine.new(kind, kind.read(kind.example), Terms(), 1000.0)
-            step(engine, BAR)
+            params = kind.read(kind.example)
+            seen = kind.observe(params, BAR, 60, {}) if kind.observe else NOTHING_SEEN
+            step(Engine.new(kind, params, Terms(), 1000.0), BAR, seen)
         metrics(Curve.of(BAR, np.array([1000.0]), 1000.0, 60), Trades.of(np.zeros(1, TRADE)))
         self.stdout.write(f"{len(KINDS)} kinds compiled in {time.perf_counter() - began:.1f} s")

@@ -160,12 +160,33 @@ def accumulation_params(draw) -> dict:
     return params
 
 
+@st.composite
+def signal_params(draw) -> dict:
+    """Rules with a short memory, so that a few candles are enough for many trades."""
+    params = {
+        "long_entry": draw(st.sampled_from(["close crosses above sma(3)", "close > sma(4)", "rsi(2) < 30"])),
+        "long_exit": draw(st.sampled_from(["", "close crosses below sma(3)", "close@5m < sma(2)"])),
+        "stop_loss": draw(st.sampled_from([0.5, 3.0])),
+        "size_by": draw(st.sampled_from(["equity", "risk"])),
+        "cooldown": draw(st.sampled_from([0, 180])),
+    }
+    optional = {
+        "take_profit": ["1: 50", "1, 2, 5"], "trailing_distance": [0.3, 2.0], "trailing_activation": [0.0, 1.0],
+        "time_limit": [60, 600],
+    }  # fmt: skip
+    for name, values in optional.items():
+        if draw(st.booleans()):
+            params[name] = draw(st.sampled_from(values))
+    return params
+
+
 PARAMS = {
     "grid": grid_params(),
     "infinity_grid": infinity_grid_params(),
     "trailing": trailing_params(),
     "dca": dca_params(),
     "accumulation": accumulation_params(),
+    "signal": signal_params(),
 }
 every_kind = pytest.mark.parametrize("slug", list(KINDS))
 

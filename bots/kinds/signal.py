@@ -1,0 +1,122 @@
+"""Signal: enters and leaves on rules over prices and indicators that a trader types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bots.engine.simulate import Seen
+from bots.engine.types import Terms
+from bots.kinds import directional
+from bots.kinds.contract import Kind
+from bots.kinds.directional import Exits
+from bots.kinds.parameters import ParamsError, Problems, parameter
+from bots.rules import evaluate
+from bots.rules.parse import RuleError, parse
+from bots.rules.tree import Condition
+from markets.series import Candles, Column
+
+# In the order of the bits of a signal.
+RULES = ("long_entry", "long_exit", "short_entry", "short_exit")
+
+
+@dataclass(frozen=True)
+class Rules:
+    long_entry: str = parameter(
+        "text",
+        "Buy when",
+        "A rule such as: sma(10) crosses above sma(50) and rsi(14) < 70, or: close > ema(200)@4h. Empty: never.",
+        default="",
+    )
+    long_exit: str = parameter(
+        "text", "Sell when", "Leaves what was bought. Empty: only the exits below do.", default=""
+    )
+    short_entry: str = parameter("text", "Sell short when", "On a swap. Empty: never.", default="")
+    short_exit: str = parameter(
+        "text", "Buy back when", "Leaves what was sold short. Empty: only the exits below do.", default=""
+    )
+
+
+@dataclass(frozen=True)
+class Params(Exits, Rules):
+    """The rules first, then size and exits."""
+
+
+def rules_of(params: Params) -> list[Condition | None]:
+    """The rules in the order of the bits; None where none is given. Raises RuleError."""
+    return [parse(text) if text else None for text in (getattr(params, name) for name in RULES)]
+
+
+def vector(params: Params, terms: Terms) -> Column:
+    return directional.exits_vector(params)
+
+
+def check(params: Params, terms: Terms, allocation: float) -> Problems:
+    problems = _broken(params)
+    if not params.long_entry and not params.short_entry:
+        problems["long_entry"] = "long_entry or short_entry must be given: the bot would never trade."
+    if params.short_entry and not terms.margin:
+        problems["short_entry"] = "short_entry must be empty on a spot market: only a swap can be sold short."
+    problems |= _endless(params)
+    return directional.check_exits(params, terms, allocation) | problems
+
+
+def _broken(params: Params) -> Problems:
+    problems: Problems = {}
+    for name in RULES:
+        try:
+            if text := getattr(params, name):
+                parse(text)
+        except RuleError as error:
+            problems[name] = f"{name}, {error}"
+    return problems
+
+
+def _endless(params: Params) -> Problems:
+    """A position that nothing ever leaves."""
+    problems: Problems = {}
+    for side, other in (("long", "short"), ("short", "long")):
+        reverses = params.opposite == "reverse" and getattr(params, f"{other}_entry")
+        out = f"{side}_exit"
+        if getattr(params, f"{side}_entry") and not (getattr(params, out) or params.leaves() or reverses):
+            problems[out] = f"{out}, or another exit, must be given: the position would be held for ever."
+    return problems
+
+
+def lead(params: Params, timeframe: int) -> int:
+    """Raises ParamsError about rules that need more candles than are loaded, or a timeframe that cannot be made."""
+    needed = 1
+    problems: Problems = {}
+    for name, rule in zip(RULES, rules_of(params), strict=True):
+        try:
+            needed = max(needed, evaluate.lead([rule], timeframe, directional.inputs_of(params)))
+        except ValueError as error:
+            problems[name] = f"{name}: {error}"
+    if problems:
+        raise ParamsError(problems)
+    return needed
+
+
+def observe(params: Params, candles: Candles, timeframe: int, columns: Mapping[str, Column]) -> Seen:
+    rules, beside = rules_of(params), directional.inputs_of(params)
+    return Seen(*evaluate.signals_and_values(rules, beside, candles, timeframe, columns))
+
+
+KIND = Kind(
+    slug="signal",
+    label="Signal",
+    summary="Enters and leaves on rules over prices and indicators, with stop loss, targets and trailing stop.",
+    params=Params,
+    slots=directional.slots,
+    vector=vector,
+    check=check,
+    on_start=directional.on_start,
+    on_fill=directional.on_fill,
+    on_bar=directional.on_bar,
+    example={"long_entry": "sma(10) crosses above sma(50)", "long_exit": "sma(10) crosses below sma(50)"},
+    tags=directional.TAGS,
+    reasons=directional.REASONS,
+    notes=directional.NOTES,
+    lead=lead,
+    observe=observe,
+)

@@ -1,0 +1,178 @@
+"""Rules over candles: where each is known to be true. Pure.
+
+A value that is not known (warming up, or a division by zero) makes a condition unknown, and so does its negation:
+nothing follows from it. `and` and `or` are those of Kleene's three-valued logic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Final, TypeAlias, cast
+
+import numpy as np
+from numba import njit, types
+from numba.core import config
+from numpy.typing import NDArray
+
+from bots.rules import pieces
+from bots.rules.pieces import Piece
+from bots.rules.tree import (
+    Arithmetic,
+    Both,
+    Compare,
+    Comparison,
+    Condition,
+    Constant,
+    Either,
+    Not,
+    Number,
+    Source,
+    sources,
+)
+from markets.series import Candles
+from markets.series import Column as Floats
+
+Truth: TypeAlias = NDArray[np.bool_]
+Rules: TypeAlias = Sequence[Condition | None]
+# Two numbers -> the signs of their difference in a block, so that rules about the same pair share them.
+Signs: TypeAlias = dict[tuple[Number, Number], NDArray[np.int8]]
+UNKNOWN: Final = 2
+# Averages that are the same on paper differ by float noise; nearer than this part of them, numbers are equal.
+NOISE: Final = 1e-12
+MOST_RULES: Final = 7  # bits of a signal
+
+
+@njit(cache=True)
+def sign_of_difference(left: Any, right: Any) -> Any:
+    """-1, 0 or 1 for each pair of numbers, UNKNOWN where one of them is NaN; int8, same shape."""
+    signs = np.empty(len(left), np.int8)
+    for i in range(len(left)):
+        difference = left[i] - right[i]
+        room = NOISE * min(abs(left[i]), abs(right[i]))
+        sign = np.int8(difference > room) - np.int8(difference < -room)
+        signs[i] = UNKNOWN if np.isnan(difference) else sign
+    return signs
+
+
+@cache
+def _signs() -> Callable[[Floats, Floats], NDArray[np.int8]]:
+    """Compiled for every kind of array at once, so that its machine code always comes from the disk."""
+    if not config.DISABLE_JIT:  # type: ignore[attr-defined]
+        numbers = types.Array(types.float64, 1, "C", readonly=True)
+        sign_of_difference.compile((numbers, numbers))
+        sign_of_difference.disable_compile()
+    return cast(Callable[[Floats, Floats], NDArray[np.int8]], sign_of_difference)
+
+
+def _rises(signs: NDArray[np.int8]) -> Truth:
+    return np.asarray((signs[:-1] <= 0) & (signs[1:] == 1))
+
+
+def _does_not_rise(signs: NDArray[np.int8]) -> Truth:
+    return np.asarray((signs[:-1] == 1) | (signs[1:] <= 0))
+
+
+def _falls(signs: NDArray[np.int8]) -> Truth:
+    return np.asarray((signs[:-1].view(np.uint8) <= 1) & (signs[1:] == -1))
+
+
+def _does_not_fall(signs: NDArray[np.int8]) -> Truth:
+    return np.asarray((signs[:-1] == -1) | (signs[1:].view(np.uint8) <= 1))
+
+
+# (comparison, or whether a cross is upwards; known to be true or to be false) -> where, of the signs of a block. As an
+# unsigned number -1 is 255.
+TESTS: Final[Mapping[tuple[Comparison | bool, bool], Callable[[NDArray[np.int8]], Truth]]] = {
+    (">", True): lambda signs: signs[1:] == 1,
+    (">", False): lambda signs: signs[1:] <= 0,
+    ("<", True): lambda signs: signs[1:] == -1,
+    ("<", False): lambda signs: signs[1:].view(np.uint8) <= 1,
+    (">=", True): lambda signs: signs[1:].view(np.uint8) <= 1,
+    (">=", False): lambda signs: signs[1:] == -1,
+    ("<=", True): lambda signs: signs[1:] <= 0,
+    ("<=", False): lambda signs: signs[1:] == 1,
+    ("==", True): lambda signs: signs[1:] == 0,
+    ("==", False): lambda signs: (signs[1:] & 1) == 1,
+    ("!=", True): lambda signs: (signs[1:] & 1) == 1,
+    ("!=", False): lambda signs: signs[1:] == 0,
+    (True, True): _rises,
+    (True, False): _does_not_rise,
+    (False, True): _falls,
+    (False, False): _does_not_fall,
+}
+
+
+def _distinct(rules: Rules, more: Sequence[Source] = ()) -> Iterator[Source]:
+    return iter(dict.fromkeys([source for rule in rules if rule for source in sources(rule)] + list(more)))
+
+
+def lead(rules: Rules, timeframe: int, more: Sequence[Source] = ()) -> int:
+    """Candles of `timeframe` seconds that must be loaded before the first bar the rules are asked about.
+
+    Raises ValueError with a sentence about a timeframe that cannot be made, and when it would be too many.
+    """
+    return pieces.lead(_distinct(rules, more), timeframe)
+
+
+def signals(
+    rules: Rules, candles: Candles, timeframe: int, columns: Mapping[str, Floats] | None = None
+) -> NDArray[np.int8]:
+    """Shape (n,): bit k is set where rule k is true at the close of the bar; None is never true.
+
+    columns: more columns that rules may name, aligned with the candles. Raises ValueError for a timeframe that cannot
+    be made.
+    """
+    return signals_and_values(rules, (), candles, timeframe, columns)[0]
+
+
+def signals_and_values(
+    rules: Rules,
+    wanted: Sequence[Source],
+    candles: Candles,
+    timeframe: int,
+    columns: Mapping[str, Floats] | None = None,
+) -> tuple[NDArray[np.int8], Floats]:
+    """The signals, and beside them the values of sources, shape (n, sources), NaN while warming up."""
+    if len(rules) > MOST_RULES:
+        raise ValueError(f"rules must be at most {MOST_RULES}, not {len(rules)}.")
+    found, beside = np.zeros(len(candles), np.int8), np.empty((len(candles), len(wanted)))
+    for block, piece in pieces.pieces(_distinct(rules, wanted), candles, timeframe, columns or {}):
+        signs: Signs = {}
+        for bit, rule in enumerate(rules):
+            if rule is not None:
+                truth = holds(rule, piece, signs)
+                found[block.first : block.end] |= truth.view(np.int8) << bit if bit else truth.view(np.int8)
+        for at, source in enumerate(wanted):
+            beside[block.first : block.end, at] = piece[source][1:]
+    return found, beside
+
+
+def holds(rule: Condition, piece: Piece, signs: Signs, truth: bool = True) -> Truth:
+    """Where in a block a condition is known to be true (or, with truth False, known to be false)."""
+    if isinstance(rule, Not):
+        return holds(rule.condition, piece, signs, not truth)
+    if isinstance(rule, Both | Either):
+        left, right = holds(rule.left, piece, signs, truth), holds(rule.right, piece, signs, truth)
+        return left & right if isinstance(rule, Both) == truth else left | right
+    pair = (rule.left, rule.right)
+    if pair not in signs:
+        signs[pair] = _signs()(number(rule.left, piece), number(rule.right, piece))
+    return TESTS[(rule.operator if isinstance(rule, Compare) else rule.above, truth)](signs[pair])
+
+
+def number(node: Number, piece: Piece) -> Floats:
+    """Shape (1 + bars,): the bar before the block first. What is divided by zero is not known."""
+    if isinstance(node, Constant):
+        return np.full(next(iter(piece.values())).shape, node.value)
+    if not isinstance(node, Arithmetic):
+        return piece[node]
+    left, right = number(node.left, piece), number(node.right, piece)
+    with np.errstate(all="ignore"):
+        if node.operator == "+":
+            return left + right
+        if node.operator == "-":
+            return left - right
+        if node.operator == "*":
+            return left * right
+        return np.where(right == 0.0, np.nan, left / right)
