@@ -86,13 +86,22 @@ def secret_key() -> str:
     return env.given("SECRET_KEY") or private_file("secret_key", secrets.token_urlsafe(50))
 
 
+KERNEL_SOURCES = (
+    "bots/engine/**/*.py",
+    "bots/kinds/**/*.py",
+    "bots/performance/**/*.py",
+    "bots/risk.py",
+    "markets/**/*.py",
+)
+
+
 def kernel_cache() -> Path:
     """Folder for compiled kernels, one per state of their sources.
 
     numba notices a changed file but not a changed callee in another file, so the sources' digest is in the name.
     """
     digest = hashlib.sha256()
-    for source in ("bots/engine", "bots/kinds", "markets"):
-        for path in sorted((PROJECT / source).rglob("*.py")):
+    for pattern in KERNEL_SOURCES:
+        for path in sorted(PROJECT.glob(pattern)):
             digest.update(path.read_bytes())
     return home() / "kernels" / digest.hexdigest()[:16]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.home import PROJECT
+from orchestrator.home import KERNEL_SOURCES, PROJECT
 
 # Each package may import itself and those after it.
 ARROWS = ("dashboard", "bots", "markets", "orchestrator")
@@ -76,6 +76,12 @@ def test_pure_modules_import_no_framework_no_clock_and_do_no_io(path):
 def test_the_gateway_alone_imports_ccxt():
     importers = {relative(path) for path in PRODUCT if "ccxt" in roots(path)}
     assert {name for name in importers if not re.fullmatch(r"markets/gateway\w*(/\w+)?\.py", name)} == set()
+
+
+def test_the_cache_of_kernels_is_named_by_all_their_sources():
+    """Commands compile for themselves alone; all others call each other across files, which numba does not see."""
+    compiled = {path for path in PRODUCT if "numba" in roots(path) and path.parent.name != "commands"}
+    assert compiled - {path for pattern in KERNEL_SOURCES for path in PROJECT.glob(pattern)} == set()
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.parent.name != "migrations"], ids=relative)

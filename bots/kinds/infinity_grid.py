@@ -18,25 +18,40 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from bots.engine.orders import alarm, cancel, end, note, place
-from bots.engine.types import BUY, KIND_NOTE, LIMIT, MARKET, SELL, Terms
+from bots.engine.orders import alarm, cancel, note, place
+from bots.engine.types import BUY, LIMIT, MARKET, SELL, Terms
+from bots.kinds import conditions
+from bots.kinds.conditions import (
+    START,
+    STOP_LOSS,
+    TAKE_PROFIT,
+    TRIGGER,
+    dearest,
+    follow_equity,
+    market_slot,
+    may_start,
+    reached,
+    watch_exits,
+)
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import Problems, parameter
 from markets.precision import ceil_to_step, floor_to_step, round_to_step
 from markets.series import Column
 
-TAGS: Final = ("", "grid", "start", "trigger", "stop loss", "take profit", "close", "below")
-GRID, START, TRIGGER, STOP_LOSS, TAKE_PROFIT, CLOSE, BELOW = range(1, 8)
-WAITING, STARTED, STOP_LOSS_HIT, TAKE_PROFIT_HIT, LEFT_BELOW, CAME_BACK = range(KIND_NOTE, KIND_NOTE + 6)
+TAGS: Final = conditions.tags("grid", "below")
+GRID, BELOW = 1, conditions.FIRST_TAG
+STARTED, LEFT_BELOW, CAME_BACK = range(conditions.FIRST_NOTE, conditions.FIRST_NOTE + 3)
 
-# Layout of the parameter vector.
-_LOWER, _RATIO, _WINDOW, _TRIGGER, _STOP_LOSS, _TAKE_PROFIT, _SELL_AT_END = range(7)
+# Layout of the parameter vector behind the head of the conditions.
+_LOWER, _RATIO, _WINDOW = range(conditions.FIELDS, conditions.FIELDS + 3)
 # Layout of the memory.
 _VALUE, _PROFIT, _CYCLES, _FIRST_PRICE, _LEVEL = range(5)
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
+@dataclass(frozen=True)
+class Levels:
+    """The levels and the orders on them."""
+
     lower: float = parameter(
         "price",
         "Lowest price",
@@ -50,48 +65,27 @@ class Params:
     window: int = parameter(
         "whole", "Resting orders a side", "Only the nearest levels have an order.", least=1, most=100, default=10
     )
-    trigger_price: float | None = parameter(
-        "price", "Trigger price", "Wait for this price before starting.", unit="quote", least=1e-12, default=None
-    )
-    stop_loss: float | None = parameter(
-        "price", "Stop loss", "Below the lowest price: end the bot there.", unit="quote", least=1e-12, default=None
-    )
-    take_profit: float | None = parameter(
-        "price", "Take profit", "End the bot at this price.", unit="quote", least=1e-12, default=None
-    )
-    sell_at_end: bool = parameter(
-        "flag", "Sell at the end", "Sell the position at stop loss or take profit; else keep it.", default=True
-    )
+
+
+@dataclass(frozen=True)
+class Params(conditions.Conditions, Levels):
+    """Fields of the bases from the last to the first: levels, then conditions."""
 
 
 def slots(params: Params) -> int:
-    """One for each level of the window, then: start or close, trigger, stop loss, take profit, lower edge."""
-    return 2 * params.window + 1 + 5
+    """One for each level of the window, those of the conditions, one for the lower edge."""
+    return 2 * params.window + 1 + conditions.SLOTS + 1
 
 
 def vector(params: Params, terms: Terms) -> Column:
-    return np.array(
-        [
-            params.lower,
-            1.0 + params.grid_profit / 100.0,
-            params.window,
-            params.trigger_price or 0.0,
-            params.stop_loss or 0.0,
-            params.take_profit or 0.0,
-            params.sell_at_end,
-        ],
-        np.float64,
-    )
+    slot = 2 * params.window + 1
+    numbers = [*conditions.head(params, slot), params.lower, 1.0 + params.grid_profit / 100.0, params.window]
+    return np.array(numbers, np.float64)
 
 
 def check(params: Params, terms: Terms, allocation: float) -> Problems:
-    problems: Problems = {}
-    if params.stop_loss is not None and params.stop_loss >= params.lower:
-        problems["stop_loss"] = f"stop_loss must be below lower ({params.lower:.15g}), not {params.stop_loss:.15g}."
-    if params.take_profit is not None and params.take_profit <= params.lower:
-        problems["take_profit"] = (
-            f"take_profit must be above lower ({params.lower:.15g}), not {params.take_profit:.15g}."
-        )
+    lowest = ("lower", params.lower)
+    problems = conditions.check(params, allocation, lowest, lowest)
     ratio = 1.0 + params.grid_profit / 100.0
     # A cycle buys at p and sells at p r: net r - 1 - maker (1 + r).
     if ratio - 1.0 <= terms.maker * (1.0 + ratio):
@@ -148,25 +142,17 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     fee = 1.0 + max(setup["maker"], setup["taker"])
     levels = max(math.floor(math.log(price / params[_LOWER]) / math.log(ratio)), 0.0)
     run["memory"][_FIRST_PRICE] = price
-    run["memory"][_VALUE] = setup["allocation"] / (fee * (1.0 + setup["slippage"]) + fee * levels * (1.0 - 1.0 / ratio))
+    bought, reserve = dearest(setup, price) / price, levels * (1.0 - 1.0 / ratio)
+    run["memory"][_VALUE] = setup["allocation"] / (fee * (bought + reserve))
     note(run, notes, STARTED, -1, run["memory"][_VALUE])
-    first = int(2 * params[_WINDOW] + 1)
-    place(run, orders, setup, notes, first, MARKET, BUY, 0.0, run["memory"][_VALUE] / price, START)
-    if params[_STOP_LOSS] > 0.0:
-        alarm(run, orders, first + 2, SELL, params[_STOP_LOSS], STOP_LOSS)
-    if params[_TAKE_PROFIT] > 0.0:
-        alarm(run, orders, first + 3, BUY, params[_TAKE_PROFIT], TAKE_PROFIT)
-    alarm(run, orders, first + 4, SELL, params[_LOWER], BELOW)
+    place(run, orders, setup, notes, market_slot(params), MARKET, BUY, 0.0, run["memory"][_VALUE] / price, START)
+    alarm(run, orders, len(orders) - 1, SELL, params[_LOWER], BELOW)
+    watch_exits(run, orders, setup, params)
 
 
 @njit(cache=True)
 def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
-    trigger = params[_TRIGGER]
-    if trigger > 0.0 and trigger != price:
-        slot = int(2 * params[_WINDOW] + 2)
-        alarm(run, orders, slot, BUY if trigger > price else SELL, trigger, TRIGGER)
-        note(run, notes, WAITING, slot, trigger)
-    else:
+    if may_start(run, orders, params, notes):
         begin(run, orders, setup, params, notes)
 
 
@@ -195,22 +181,28 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
     tag = trade["tag"]
     if tag == GRID:
         move(run, orders, setup, params, notes, trade)
+        follow_equity(run, orders, setup, params)
     elif tag == START:
         for distance in range(1, int(params[_WINDOW]) + 1):
             want(run, orders, setup, params, notes, -float(distance))
             want(run, orders, setup, params, notes, float(distance))
+        follow_equity(run, orders, setup, params)
     elif tag == TRIGGER:
         begin(run, orders, setup, params, notes)
     elif tag == BELOW:
-        left = trade["side"] == SELL
-        note(run, notes, LEFT_BELOW if left else CAME_BACK, -1, trade["price"])
-        # Back is one level inside, so that a price on the edge does not tell the same story every minute.
-        back = params[_LOWER] * params[_RATIO]
-        alarm(run, orders, trade["slot"], BUY if left else SELL, back if left else params[_LOWER], BELOW)
-    elif tag == STOP_LOSS:
-        end(run, orders, setup, notes, 0, params[_SELL_AT_END] != 0.0, STOP_LOSS_HIT, CLOSE)
-    elif tag == TAKE_PROFIT:
-        end(run, orders, setup, notes, 0, params[_SELL_AT_END] != 0.0, TAKE_PROFIT_HIT, CLOSE)
+        at_edge(run, orders, params, notes, trade)
+    elif tag in (STOP_LOSS, TAKE_PROFIT):
+        reached(run, orders, setup, params, notes, trade)
+
+
+@njit(cache=True)
+def at_edge(run: Any, orders: Any, params: Any, notes: Any, trade: Any) -> None:
+    """Say that the price fell below the lowest price or is back."""
+    left = trade["side"] == SELL
+    note(run, notes, LEFT_BELOW if left else CAME_BACK, -1, trade["price"])
+    # Back is one level inside, so that a price on the edge does not tell the same story every minute.
+    back = params[_LOWER] * params[_RATIO]
+    alarm(run, orders, trade["slot"], BUY if left else SELL, back if left else params[_LOWER], BELOW)
 
 
 KIND = Kind(
@@ -223,21 +215,19 @@ KIND = Kind(
     check=check,
     on_start=on_start,
     on_fill=on_fill,
-    on_bar=None,
+    on_bar=conditions.judge,
     example={"lower": 80.0},
     tags=TAGS,
     reasons={
         "grid": "the price touched a grid level",
         "start": "it starts by holding its constant value",
-        "close": "the bot ended and sells what it holds",
+        **conditions.REASONS,
     },
     notes={
-        WAITING: "Waiting for the price to reach the trigger at {value}; it is {price}.",
         STARTED: "Started at {price}: it keeps {value} in quote invested and reserves the rest for the way down.",
-        STOP_LOSS_HIT: "Stop loss touched at {price}: all orders withdrawn, the bot ends.",
-        TAKE_PROFIT_HIT: "Take profit touched at {price}: all orders withdrawn, the bot ends.",
         LEFT_BELOW: "The price fell to the lowest price {value}: no more buys, it waits for a rise.",
         CAME_BACK: "The price is above the lowest price again, at {value}.",
+        **conditions.NOTES,
     },
-    warnings=frozenset({STOP_LOSS_HIT, LEFT_BELOW}),
+    warnings=conditions.WARNINGS | {LEFT_BELOW},
 )

@@ -60,7 +60,9 @@ def typed(account, market, **change) -> dict:
         "name": "New", "account": account.pk, "market": market.pk, "timeframe": 60, "allocation": "1000",
         "param_lower": "90", "param_upper": "110", "param_lines": "21", "param_spacing": "arithmetic",
         "param_size": "base", "param_trigger_price": "", "param_stop_loss": "", "param_take_profit": "",
-        "param_sell_at_end": "on", "limit_at_drawdown": "sell",
+        "param_stop_loss_by": "price", "param_stop_loss_delay": "0", "param_take_profit_by": "price",
+        "param_take_profit_delay": "0", "param_active_buys": "0", "param_active_sells": "0", "param_sell_at_end": "on",
+        "limit_at_drawdown": "sell",
     } | change  # fmt: skip
 
 

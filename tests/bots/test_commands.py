@@ -113,10 +113,15 @@ CASES = [
     GRID | {"trigger_price": 104},
     GRID | {"stop_loss": 88.5, "take_profit": 111},
     GRID | {"stop_loss": 89, "sell_at_end": False},
+    GRID | {"active_buys": 2, "active_sells": 1, "reinvest": True, "stop_loss": 9, "stop_loss_by": "ratio"},
+    GRID | {"upper": 101, "size": "quote", "trailing_up": True, "trailing_down": True, "trailing_down_stop": 85},
+    GRID | {"take_profit": 3, "take_profit_by": "ratio", "take_profit_delay": 120},
 ]
 
 
-@pytest.mark.parametrize("params", CASES, ids=["plain", "geometric", "trigger", "ends", "keeps"])
+@pytest.mark.parametrize(
+    "params", CASES, ids=["plain", "geometric", "trigger", "ends", "keeps", "window", "trails", "delay"]
+)
 def test_replay_gives_the_backtest_s_file_and_figures(stored, tmp_path, params):
     documents, files = [], []
     for command in COMMANDS:

@@ -40,25 +40,42 @@ def candles(draw) -> Candles:
     return Candles(time, opens, high, low, close, np.ones(count))
 
 
+def conditions(draw, stop: float, profit: float) -> dict:
+    """Trigger and exits; stop, profit: prices outside the range."""
+    params = {"sell_at_end": draw(st.booleans())}
+    if draw(st.booleans()):
+        params["trigger_price"] = draw(st.sampled_from([95.0, 100.0, 104.0]))
+    for name, price in {"stop_loss": stop, "take_profit": profit}.items():
+        if draw(st.booleans()):
+            way = draw(st.sampled_from(["price", "amount", "ratio"]))
+            level = {"price": round(price, 2), "amount": draw(st.sampled_from([20.0, 300.0])), "ratio": 1.5}[way]
+            params |= {name: level, f"{name}_by": way, f"{name}_delay": draw(st.sampled_from([0, 60, 300]))}
+    return params
+
+
 @st.composite
 def grid_params(draw) -> dict:
     lower = draw(st.sampled_from([60.0, 90.0, 97.0, 101.0]))
-    upper = lower * draw(st.sampled_from([1.03, 1.2, 1.9]))
+    upper = round(lower * draw(st.sampled_from([1.03, 1.2, 1.9])), 2)
     params = {
         "lower": lower,
-        "upper": round(upper, 2),
+        "upper": upper,
         "lines": draw(st.integers(2, 12)),
         "spacing": draw(st.sampled_from(["arithmetic", "geometric"])),
         "size": draw(st.sampled_from(["base", "quote"])),
-        "sell_at_end": draw(st.booleans()),
+        "reinvest": draw(st.booleans()),
+        "active_buys": draw(st.integers(0, 3)),
+        "active_sells": draw(st.integers(0, 3)),
     }
-    if draw(st.booleans()):
-        params["trigger_price"] = draw(st.sampled_from([95.0, 100.0, 104.0]))
-    if draw(st.booleans()):
-        params["stop_loss"] = round(lower * 0.97, 2)
-    if draw(st.booleans()):
-        params["take_profit"] = round(upper * 1.03, 2)
-    return params
+    lowest, highest, step = lower, upper, (upper - lower) * 1.9 / (params["lines"] - 1)
+    if params["size"] == "quote" and draw(st.booleans()):
+        params["trailing_up"] = True
+        if draw(st.booleans()):
+            highest = params["trailing_up_limit"] = round(upper + draw(st.sampled_from([1, 7])) * step, 2)
+    if draw(st.booleans()) and lower - 5 * step > 1.0:
+        lowest = round(lower - draw(st.sampled_from([1, 5])) * step, 2)
+        params |= {"trailing_down": True, "trailing_down_stop": lowest}
+    return params | conditions(draw, lowest * 0.97, highest * 1.03)
 
 
 @st.composite
@@ -68,15 +85,8 @@ def infinity_grid_params(draw) -> dict:
         "lower": lower,
         "grid_profit": draw(st.sampled_from([0.3, 1.0, 7.0])),
         "window": draw(st.integers(1, 6)),
-        "sell_at_end": draw(st.booleans()),
     }
-    if draw(st.booleans()):
-        params["trigger_price"] = draw(st.sampled_from([95.0, 100.0, 104.0]))
-    if draw(st.booleans()):
-        params["stop_loss"] = round(lower * 0.97, 2)
-    if draw(st.booleans()):
-        params["take_profit"] = 120.0
-    return params
+    return params | conditions(draw, lower * 0.97, 120.0)
 
 
 @st.composite
@@ -337,6 +347,14 @@ def test_working_orders_are_affordable_on_their_tick_and_lot_and_not_crossed(slu
     for order in limits:
         assert float(to_decimal(order["price"], Decimal("0.01"))) == order["price"]
         assert float(to_decimal(order["amount"], Decimal("0.001"))) == order["amount"]
+
+
+@pytest.mark.parametrize("slug", ["grid", "infinity_grid"])
+@given(data=st.data())
+def test_a_grid_can_always_pay_for_what_it_wants(slug, data):
+    """Its money is shared out at the start: no order is ever refused, neither when placed nor when filled."""
+    steps = step(fresh(slug, data.draw(PARAMS[slug])), data.draw(candles()))
+    assert not (set(steps.notes["code"].tolist()) - set(KINDS[slug].notes))
 
 
 def test_state_of_another_layout_is_refused():

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bots.engine.types import STOPPED, Terms
+from bots.engine.simulate import step
+from bots.engine.types import LIMIT, STOPPED, Terms
 from bots.kinds import KINDS
-from bots.kinds.grid import CAME_BACK, LEFT_ABOVE, LEFT_BELOW, STARTED, STOP_LOSS_HIT, WAITING, lines_of
+from bots.kinds.conditions import STOP_LOSS_HIT, WAITING
+from bots.kinds.grid.layout import CAME_BACK, LEFT_ABOVE, LEFT_BELOW, STARTED
+from bots.kinds.grid.params import table
 from bots.kinds.parameters import ParamsError
 from bots.management.commands._walk import random_walk
 from tests.bots.conftest import GRID, bars, fills, play
@@ -17,12 +23,12 @@ def notes(steps) -> list[int]:
 
 
 def test_lines_count_both_ends():
-    lines = lines_of(KIND.read({"lower": 100, "upper": 200, "lines": 3}), 0.0)
+    lines = table(KIND.read({"lower": 100, "upper": 200, "lines": 3}), 0.0)
     assert lines.tolist() == [100.0, 150.0, 200.0]
 
 
 def test_geometric_lines_have_one_ratio():
-    lines = lines_of(KIND.read({"lower": 100, "upper": 400, "lines": 3, "spacing": "geometric"}), 0.01)
+    lines = table(KIND.read({"lower": 100, "upper": 400, "lines": 3, "spacing": "geometric"}), 0.01)
     assert lines.tolist() == [100.0, 200.0, 400.0]
 
 
@@ -93,9 +99,126 @@ def test_grid_profit_counts_matched_pairs_with_their_fees():
     assert profit == pytest.approx(amount * 5.0 - amount * (100.0 + 95.0) * 0.001)
 
 
+def test_a_grid_that_was_saved_before_it_could_trail_goes_on():
+    """Its memory held three numbers; the slots and tags are the same."""
+    rows = [(100, 104, 91, 97), (97, 111, 89, 99), (99, 106, 94, 101), (101, 104, 88, 96)]
+    params = GRID | {"stop_loss": 80.0}
+    whole, steps = play("grid", params, bars(*rows))
+    engine, first = play("grid", params, bars(*rows[:2]))
+    engine.run["memory"][0][3:] = 0.0
+    rest = step(engine, bars(*rows)[2:])
+    assert fills(first) + fills(rest) == fills(steps)
+    assert engine.orders.tobytes() == whole.orders.tobytes()
+
+
+def resting(engine) -> list[tuple[int, float]]:
+    wanted = engine.orders[engine.orders["type"] == LIMIT]
+    return sorted((int(order["side"]), float(order["price"])) for order in wanted)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        pytest.param([], [(-1, 105.0), (1, 95.0)], id="the nearest of either side"),
+        pytest.param([(100, 100, 94, 94)], [(-1, 100.0), (1, 90.0)], id="it follows down"),
+        pytest.param([(100, 106, 100, 106)], [(-1, 110.0), (1, 100.0)], id="it follows up"),
+        pytest.param([(100, 100, 89, 89)], [(-1, 95.0)], id="below the last"),
+        pytest.param([(88, 88, 88, 88)], [(-1, 95.0)], id="in a gap"),
+    ],
+)
+def test_the_window_of_resting_orders_moves_with_each_fill(rows, expected):
+    engine, _ = play("grid", GRID | {"active_buys": 1, "active_sells": 1}, bars((100, 100, 100, 100), *rows))
+    assert resting(engine) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "prices"),
+    [
+        pytest.param([(100, 100, 89, 89)], [100, 95, 90], id="a fall within a bar"),
+        pytest.param([(100, 111, 100, 111)], [100, 105, 110], id="a rise within a bar"),
+        pytest.param([(88, 88, 88, 88)], [100, 88, 88], id="a gap down, at the open"),
+        pytest.param([(112, 112, 112, 112)], [100, 112, 112], id="a gap up, at the open"),
+        pytest.param([(100, 100, 89, 111)], [100, 95, 90, 95, 100, 105, 110], id="down and up through all in one bar"),
+    ],
+)
+def test_a_jump_trades_every_line_it_crosses_however_small_the_window(rows, prices):
+    _, steps = play("grid", GRID | {"active_buys": 1, "active_sells": 1}, bars((100, 100, 100, 100), *rows))
+    assert [price for _, price, _ in fills(steps)] == prices
+
+
+@given(seed=st.integers(0, 2**32 - 1), buys=st.integers(1, 4), sells=st.integers(1, 4), reinvest=st.booleans())
+def test_without_gaps_a_window_changes_no_trade(seed, buys, sells, reinvest):
+    """An order that comes in when its neighbour fills has time to rest, as the price is a line away."""
+    random = np.random.default_rng(seed)
+    close = np.round(100.0 * np.exp(np.cumsum(random.normal(0.0, 0.03, 60))), 2)
+    opens = np.concatenate([[100.0], close[:-1]])
+    rows = zip(opens, np.maximum(opens, close) + 1.0, np.minimum(opens, close) - 1.0, close, strict=True)
+    candles, terms = bars(*rows), Terms(tick=0.01, lot=0.001, maker=0.001, taker=0.002)
+    params = GRID | {"lines": 9, "reinvest": reinvest}
+    _, whole = play("grid", params, candles, terms)
+    _, part = play("grid", params | {"active_buys": buys, "active_sells": sells}, candles, terms)
+    assert fills(part) == fills(whole)
+
+
+# One cell from 100 to 110 and 1,000 quote, begun above it.
+ONE = {"lower": 100.0, "upper": 110.0, "lines": 2}
+CYCLE = ((115, 115, 99, 99), (99, 111, 99, 111))
+
+
+@pytest.mark.parametrize(
+    ("changed", "terms", "amounts"),
+    [
+        pytest.param({}, Terms(), [10, 10, 10, 10], id="without it profits stay in quote"),
+        pytest.param({"reinvest": True}, Terms(), [10, 10, 11, 11], id="a sale buys with all it brought"),
+        pytest.param({"reinvest": True, "size": "quote"}, Terms(), [10, 10, 11, 11], id="of equal value too"),
+        pytest.param(
+            {"reinvest": True, "upper": 106}, Terms(lot=1.0), [10, 10, 10, 10, 11, 11], id="less than a lot is kept"
+        ),
+        pytest.param(
+            {"reinvest": True},
+            Terms(maker=0.01, taker=0.01),
+            # 1,000 / 101; then sold at 110 less 1 %, bought for 100 and 1 %.
+            [1000 / 101, 1000 / 101, 1000 / 101 * 108.9 / 101, 1000 / 101 * 108.9 / 101],
+            id="fees are paid out of it",
+        ),
+        pytest.param(
+            {"reinvest": True},
+            Terms(maker=0.0, taker=0.01),
+            # 1,000 / 101 reserves the taker fee, which the buy does not pay: the sale brings 110, 1 is left of before.
+            [1000 / 101, 1000 / 101, 1000 / 101 * 111 / 101, 1000 / 101 * 111 / 101],
+            id="a fee that was not taken is reinvested as well",
+        ),
+    ],
+)
+def test_reinvesting_grows_the_orders_by_what_was_earned(changed, terms, amounts):
+    cycles = len(amounts) // 2
+    _, steps = play("grid", ONE | changed, bars((115, 115, 115, 115), *(CYCLE * cycles)), terms)
+    assert [amount for _, _, amount in fills(steps)] == pytest.approx(amounts)
+
+
+def test_reinvesting_spends_what_there_is_and_no_more():
+    """After many cycles of several cells the cash is what is reserved, but for the lots."""
+    rows = [(115, 115, 85, 85), (85, 115, 85, 115)] * 50
+    terms = Terms(lot=0.001, maker=0.001, taker=0.001)
+    engine, steps = play("grid", GRID | {"reinvest": True}, bars(*rows), terms)
+    orders = engine.orders[engine.orders["type"] == LIMIT]
+    reserved = (orders["price"] * orders["amount"]).sum() * 1.001
+    assert 0.0 <= engine.run["cash"][0] - reserved < 0.5
+    assert engine.run["cash"][0] > 5000
+    assert len(steps.trades) == 4 * 2 * 50
+
+
 @pytest.mark.parametrize(
     ("changed", "terms", "money", "field", "sentence"),
     [
+        (
+            {"lines": 45, "active_sells": 3},
+            Terms(maker=0.0, taker=0.0025),
+            1000,
+            "lines",
+            "lines: a step of 0.415 % is below twice the fee 0.25 %: every cycle would lose; "
+            "45 lines are too many for this range.",
+        ),
         ({"upper": 90}, Terms(), 1000, "upper", "upper must be above lower (90), not 90."),
         ({"stop_loss": 90}, Terms(), 1000, "stop_loss", "stop_loss must be below lower (90), not 90."),
         ({"take_profit": 105}, Terms(), 1000, "take_profit", "take_profit must be above upper (110), not 105."),
