@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bots.kinds import accumulation, dca, grid, infinity_grid, trailing
+from bots.kinds import accumulation, dca, futures_grid, futures_position, grid, infinity_grid, trailing
 from bots.kinds.contract import Kind
 
 KINDS: dict[str, Kind] = {
@@ -13,5 +13,7 @@ KINDS: dict[str, Kind] = {
         trailing.KIND,
         dca.KIND,
         accumulation.KIND,
+        futures_grid.KIND,
+        futures_position.KIND,
     )
 }

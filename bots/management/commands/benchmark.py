@@ -6,6 +6,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import django
@@ -31,6 +32,8 @@ JOBS: dict[str, dict[str, Any]] = {
     "trailing": {},
     "dca": {"base_order": 50_000, "safety_order": 50_000},
     "accumulation": {"amount": 100, "interval": 3_600},
+    "futures_grid": {"lower": 14_000, "upper": 15_900, "lines": 20, "leverage": 3},
+    "futures_position": {"take_profit_1": 2, "stop_loss": 1, "positions": 0},
 }
 
 
@@ -83,9 +86,10 @@ def cycle_rows(bots: int, markets: int) -> list[dict[str, Any]]:
 
 def _row(slug: str, params: dict[str, Any], candles: Candles, baseline: float) -> dict[str, Any]:
     kind = KINDS[slug]
-    read = kind.validate(params, TERMS, MONEY)
-    trades = len(step(Engine.new(kind, read, TERMS, MONEY), candles).trades)
-    value = _median(lambda: step(Engine.new(kind, read, TERMS, MONEY), candles))
+    terms = replace(TERMS, margin=kind.margin)
+    read = kind.validate(params, terms, MONEY)
+    trades = len(step(Engine.new(kind, read, terms, MONEY), candles).trades)
+    value = _median(lambda: step(Engine.new(kind, read, terms, MONEY), candles))
     job = f"{slug}, {trades:,} trades, equity curve"
     return {"job": job, "value": value, "unit": "ms", "baseline": baseline, "ratio": value / baseline}
 

@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         began = time.perf_counter()
         for kind in KINDS.values():
-            engine = Engine.new(kind, kind.read(kind.example), Terms(), 1000.0)
+            engine = Engine.new(kind, kind.read(kind.example), Terms(margin=kind.margin), 1000.0)
             step(engine, BAR)
         metrics(Curve.of(BAR, np.array([1000.0]), 1000.0, 60), Trades.of(np.zeros(1, TRADE)))
         self.stdout.write(f"{len(KINDS)} kinds compiled in {time.perf_counter() - began:.1f} s")
