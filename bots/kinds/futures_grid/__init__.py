@@ -2,7 +2,8 @@
 
 Convention of the count: `lines` counts price lines with both ends, so 20 lines make 19 grids (cells). The order size
 follows from the allocation and the leverage: the largest one with which every order can always be placed again, the
-price being anywhere in the grid. That is why more leverage gives less and less.
+price being anywhere in the grid. That is why more leverage gives less and less. At its stop loss or take profit it
+closes its position: what is left on margin without a bot has nobody who watches its liquidation.
 """
 
 from __future__ import annotations

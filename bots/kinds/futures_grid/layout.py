@@ -13,7 +13,7 @@ WAITS, STARTED, STOP_LOSS_HIT, TAKE_PROFIT_HIT, LEFT_ABOVE, LEFT_BELOW, CAME_BAC
 
 # Of the parameter vector; the prices of the lines follow. DIRECTION: 1 long, -1 short, 0 neutral. LOW_EXIT, HIGH_EXIT:
 # prices at which the bot ends, 0 for none.
-LINES, QUOTE_SIZED, DIRECTION, OPENS, TRIGGER_PRICE, LOW_EXIT, HIGH_EXIT, CLOSE_AT_END, TABLE = range(9)
+LINES, QUOTE_SIZED, DIRECTION, OPENS, TRIGGER_PRICE, LOW_EXIT, HIGH_EXIT, TABLE = range(8)
 # Of the memory. SIZE: base amount (or quote value) of an order; STARTED_AT: the price the cells were laid out for.
 SIZE, PROFIT, CYCLES, STARTED_AT = range(4)
 # Of the slots, behind those of the cells.

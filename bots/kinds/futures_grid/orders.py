@@ -16,7 +16,6 @@ from bots.kinds.futures_grid.layout import (
     BELOW_SLOT,
     CAME_BACK,
     CLOSE,
-    CLOSE_AT_END,
     CYCLES,
     DIRECTION,
     GRID,
@@ -175,6 +174,6 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
     elif tag in (ABOVE, BELOW):
         at_edge(run, orders, params, notes, trade)
     elif tag == STOP_LOSS:
-        end(run, orders, setup, notes, slot, params[CLOSE_AT_END] != 0.0, STOP_LOSS_HIT, CLOSE)
+        end(run, orders, setup, notes, slot, True, STOP_LOSS_HIT, CLOSE)
     elif tag == TAKE_PROFIT:
-        end(run, orders, setup, notes, slot, params[CLOSE_AT_END] != 0.0, TAKE_PROFIT_HIT, CLOSE)
+        end(run, orders, setup, notes, slot, True, TAKE_PROFIT_HIT, CLOSE)

@@ -76,9 +76,6 @@ class Params:
         least=1e-12,
         default=None,
     )
-    close_at_end: bool = parameter(
-        "flag", "Close at the end", "Close the position at stop loss or take profit; else keep it.", default=True
-    )
 
 
 def lines_of(params: Params, tick: float) -> Column:
@@ -110,7 +107,6 @@ def vector(params: Params, terms: Terms) -> Column:
         params.trigger_price or 0.0,
         below or 0.0,
         above or 0.0,
-        params.close_at_end,
     ]
     return np.concatenate([np.array(head, np.float64), lines_of(params, terms.tick)])
 

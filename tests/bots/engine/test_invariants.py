@@ -189,7 +189,6 @@ def futures_grid_params(draw) -> dict:
         "direction": draw(st.sampled_from(["long", "short", "neutral"])),
         "leverage": draw(st.sampled_from([1, 2, 5, 15])),
         "open_position": draw(st.booleans()),
-        "close_at_end": draw(st.booleans()),
     }
     below, above = round(lower * 0.98, 2), round(upper * 1.02, 2)
     short, neutral = params["direction"] == "short", params["direction"] == "neutral"

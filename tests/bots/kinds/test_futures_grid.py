@@ -9,7 +9,7 @@ from bots.engine.simulate import Funding, step
 from bots.engine.types import LIQUIDATION, REFUSED_MARGIN, STOPPED, Terms
 from bots.kinds import KINDS
 from bots.kinds.futures_grid.figures import figures
-from bots.kinds.futures_grid.layout import CAME_BACK, LEFT_ABOVE, LEFT_BELOW, STARTED, STOP_LOSS_HIT, WAITS
+from bots.kinds.futures_grid.layout import CAME_BACK, LEFT_ABOVE, LEFT_BELOW, STARTED, WAITS
 from bots.kinds.futures_grid.params import vector
 from bots.kinds.parameters import ParamsError
 from tests.bots.conftest import bars, fills, play
@@ -112,13 +112,6 @@ def test_exits_end_the_bot_and_close_what_it_holds(changed, row, closed):
     # At its take profit a grid holds nothing any more.
     last = sides(steps)[-1] if KIND.tags[steps.trades["tag"][-1]] == "close" else None
     assert last == closed
-
-
-def test_the_position_may_be_kept():
-    engine, steps = run((100, 100, 100, 100), (100, 100, 84, 84), stop_loss=85, close_at_end=False)
-    assert engine.run["status"][0] == STOPPED
-    assert engine.run["position"][0] > 0
-    assert STOP_LOSS_HIT in steps.notes["code"]
 
 
 def test_it_says_when_the_price_leaves_the_range_and_when_it_is_back():
