@@ -56,6 +56,8 @@ def terms_of(market: Market, slippage: float = 0.0) -> Terms:
         taker=float(market.taker),
         slippage=slippage,
         fee_step=float(FEE_STEP),
+        margin=market.type == "swap",
+        maintenance=float(market.maintenance_rate),
     )
 
 

@@ -63,7 +63,14 @@ def validate(
         raise ParamsError({"kind": f"kind must be one of {', '.join(KINDS)}, not {kind!r}."})
     terms, money = terms_of(market), float(allocation)
     read = KINDS[kind].validate(params, terms, money)
+    _check_leverage(getattr(read, "leverage", 1.0), market)
     limits.validate(limited or {}, read, KINDS[kind], terms, money)
+
+
+def _check_leverage(leverage: float, market: Market) -> None:
+    if leverage > market.max_leverage:
+        most = f"{market.max_leverage.normalize():f}"
+        raise ParamsError({"leverage": f"leverage must be at most {most} on {market.symbol}, not {leverage:.15g}."})
 
 
 def plain_params(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:

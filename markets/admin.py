@@ -55,6 +55,7 @@ class MarketAdmin(MarketAdminBase):
         "lot_text",
         "maker",
         "taker",
+        "max_leverage",
         "last",
         "last_at",
         "active",

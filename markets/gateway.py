@@ -17,7 +17,7 @@ from markets import series, simulated
 from markets.models import Exchange
 from markets.series import TIMEFRAME_NAMES, Row
 from markets.simulated import SimulatedExchange
-from markets.surface import Gateway, GatewayError, MarketInfo, Ticker
+from markets.surface import USUAL_LEVERAGE, Gateway, GatewayError, MarketInfo, Rate, Ticker, usual_maintenance
 
 __all__ = ["FILE", "Gateway", "GatewayError", "connect"]
 
@@ -127,6 +127,14 @@ class CcxtExchange:
             found = [_ticker(answer[symbol], self.now_ms()) for symbol in symbols if symbol in answer]
         return {ticker.symbol: ticker for ticker in found if ticker.last > 0}
 
+    def fetch_funding_rates(self, symbol: str, since: int, limit: int) -> list[Rate]:
+        with _translated(self.name):
+            answer = self.client.fetch_funding_rate_history(symbol, since, limit)
+            self._require_json()
+            found = [_rate(entry) for entry in answer]
+        now = self.now_ms()
+        return sorted(rate for rate in found if since <= rate.time <= now)
+
     def _require_json(self) -> None:
         if self.client.last_json_response is None:
             raise ValueError(f"no JSON: {str(self.client.last_http_response)[:60]!r}")
@@ -154,6 +162,7 @@ def _market_info(market: dict[str, Any], mode: int) -> MarketInfo:
     # A contract is so many units of base; amounts here are always in base.
     contract = Decimal(str(market.get("contractSize") or 1))
     limits = market["limits"]
+    leverage, maintenance = _margin(market)
     return MarketInfo(
         symbol=market["symbol"],
         base=market["base"],
@@ -166,7 +175,28 @@ def _market_info(market: dict[str, Any], mode: int) -> MarketInfo:
         maker=Decimal(str(market.get("maker") or "0.001")),
         taker=Decimal(str(market.get("taker") or "0.001")),
         active=market.get("active") is not False,
+        max_leverage=leverage,
+        maintenance_rate=maintenance,
     )
+
+
+def _margin(market: dict[str, Any]) -> tuple[Decimal, Decimal]:
+    """(highest leverage, maintenance rate).
+
+    ccxt tells the leverage of some exchanges, and the rate only to those who sign in.
+    """
+    if not market["swap"]:
+        return Decimal(1), Decimal(0)
+    told = (market["limits"].get("leverage") or {}).get("max")
+    leverage = min(max(Decimal(str(told)), Decimal(1)), Decimal(1000)) if told else USUAL_LEVERAGE
+    return leverage, usual_maintenance(leverage)
+
+
+def _rate(entry: dict[str, Any]) -> Rate:
+    rate = float(entry["fundingRate"])
+    if not abs(rate) < 1:
+        raise ValueError(f"funding rate {rate} is not a fraction")
+    return Rate(int(entry["timestamp"]), rate)
 
 
 def _ticker(ticker: dict[str, Any], now: int) -> Ticker:

@@ -79,9 +79,9 @@ def read(path: Path, reading: Reading) -> Iterator[Candles]:
 
     Raises ImportRefused when the file is not what it should be as a whole.
     """
-    with _opened(path) as file, _understood(path):
+    with opened(path) as file, understood(path):
         # Numbers need no quotes; taken as plain characters they cannot swallow the lines that follow.
-        rows = csv.reader(_plain_lines(file), quoting=csv.QUOTE_NONE)
+        rows = csv.reader(plain_lines(file), quoting=csv.QUOTE_NONE)
         _check_header(next(rows, None), path)
         while chunk := [(rows.line_num, row) for row in itertools.islice(rows, CHUNK)]:
             reading.rows += len(chunk)
@@ -91,7 +91,8 @@ def read(path: Path, reading: Reading) -> Iterator[Candles]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
+def opened(path: Path) -> Iterator[IO[str]]:
+    """A .csv or .csv.gz file as text."""
     opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
         file = opener(path, "rt", encoding="utf-8-sig", newline="")
@@ -102,7 +103,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def _understood(path: Path) -> Iterator[None]:
+def understood(path: Path) -> Iterator[None]:
     """A file that is broken as a file, in one sentence."""
     try:
         yield
@@ -118,7 +119,7 @@ def _understood(path: Path) -> Iterator[None]:
         raise ImportRefused(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
-def _plain_lines(file: IO[str]) -> Iterator[str]:
+def plain_lines(file: IO[str]) -> Iterator[str]:
     """Lines of bounded length, so that no file needs more memory than another."""
     for line in iter(partial(file.readline, _LONGEST_LINE), ""):
         if "\0" in line:
@@ -181,7 +182,7 @@ def _judged(fields: Fields, reading: Reading, previous: int | None) -> tuple[Row
         return None, f"{len(HEADER)} columns are needed, not {len(fields)}."
     numbers = []
     for name, text in zip(HEADER, fields, strict=True):
-        number = _number(text, whole=name == "timestamp")
+        number = check_number(text, whole=name == "timestamp")
         if number is None:
             return None, f"{name} is not a number: {text[:30]!r}."
         numbers.append(number)
@@ -193,7 +194,8 @@ def _judged(fields: Fields, reading: Reading, previous: int | None) -> tuple[Row
     return (None, sentence) if sentence else (row, "")
 
 
-def _number(text: str, whole: bool) -> float | None:
+def check_number(text: str, whole: bool) -> float | None:
+    """The number a text is, or None."""
     if "_" in text or not text.isascii():
         return None
     try:

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
@@ -16,6 +16,12 @@ TIMEFRAME_CHOICES = list(TIMEFRAME_NAMES.items())
 def price_field(**options: Any) -> models.DecimalField[Any, Any]:
     """Exact number with room for a satoshi of anything: 20 digits before the point, 18 behind."""
     return models.DecimalField(max_digits=38, decimal_places=18, **options)
+
+
+def rate_field(least: str, most: str, **options: Any) -> models.DecimalField[Any, Any]:
+    """A fraction of money, between two bounds."""
+    bounds = [MinValueValidator(Decimal(least)), MaxValueValidator(Decimal(most))]
+    return models.DecimalField(max_digits=9, decimal_places=6, validators=bounds, **options)
 
 
 class ExchangeQuerySet(models.QuerySet["Exchange"]):
@@ -58,9 +64,25 @@ class Market(models.Model):
     lot = price_field(help_text="Smallest step of an amount.", validators=[MinValueValidator(Decimal("1e-18"))])
     min_amount = price_field(default=0, help_text="Smallest amount of an order, in base.")
     min_cost = price_field(default=0, help_text="Smallest value of an order, in quote.")
-    maker = models.DecimalField(max_digits=9, decimal_places=6, default=Decimal("0.001"), help_text="0.001 is 0.1 %.")
-    taker = models.DecimalField(max_digits=9, decimal_places=6, default=Decimal("0.001"), help_text="0.001 is 0.1 %.")
+    maker = rate_field("-0.01", "0.1", default=Decimal("0.001"), help_text="0.001 is 0.1 %; negative is a rebate.")
+    taker = rate_field("0", "0.1", default=Decimal("0.001"), help_text="0.001 is 0.1 %.")
+    max_leverage = models.DecimalField(
+        max_digits=7,
+        decimal_places=2,
+        default=Decimal(1),
+        validators=[MinValueValidator(Decimal(1)), MaxValueValidator(Decimal(1000))],
+        help_text="Of swaps; 1 for spot.",
+    )
+    maintenance_rate = rate_field(
+        "0",
+        "0.5",
+        default=Decimal(0),
+        help_text="Of swaps: margin under which a position is liquidated; 0.005 is 0.5 %.",
+    )
     active = models.BooleanField(default=True)
+    funding_to = models.BigIntegerField(
+        null=True, editable=False, help_text="Of swaps: every funding rate up to this moment is known, ms UTC."
+    )
     # The last price seen, so that a page of many markets is one read.
     last = models.FloatField(null=True, editable=False)
     last_at = models.DateTimeField(null=True, editable=False)
@@ -124,6 +146,8 @@ class Feed(models.Model):
 
 
 class FundingRate(models.Model):
+    """A settled rate of a swap. Read and written through markets/funding.py alone."""
+
     pk = models.CompositePrimaryKey("market_id", "time")
     market = models.ForeignKey(Market, on_delete=models.CASCADE, db_index=False, related_name="+")
     time = models.BigIntegerField(help_text="Funding time, ms UTC.")

@@ -19,7 +19,7 @@ from numba import njit
 
 from markets.precision import round_to_step
 from markets.series import TIMEFRAME_NAMES, Candles, Column, Row, open_time, resample
-from markets.surface import GatewayError, MarketInfo, Ticker
+from markets.surface import GatewayError, MarketInfo, Rate, Ticker, usual_maintenance
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
@@ -35,10 +35,16 @@ _VOLATILITY_MEMORY = 0.97  # the same, a minute later, for the logarithm of vola
 _VOLATILITY_SPREAD = 0.6  # standard deviation of that logarithm
 _TAIL = 4  # degrees of freedom of Student's t
 _GAP_CHANCE = 0.15
+FUNDING_MS = 8 * 3_600_000
+_USUAL_FUNDING = 0.0001  # what most exchanges pay while nothing leans to one side
+_FUNDING_SPREAD = 0.00015
 
 
 class Listing(NamedTuple):
-    """A market of the exchange. volatility and drift: of the logarithm of the price, a day; turnover: quote, a day."""
+    """A market of the exchange. volatility and drift: of the logarithm of the price, a day; turnover: quote, a day.
+
+    max_leverage: of a swap, 0 for spot. A swap's price is that of its spot market, candle by candle.
+    """
 
     base: str
     price: float
@@ -48,10 +54,15 @@ class Listing(NamedTuple):
     drift: float
     maker: str
     turnover: float
+    max_leverage: int = 0
+
+    @property
+    def spot(self) -> str:
+        return f"{self.base}/USDT"
 
     @property
     def symbol(self) -> str:
-        return f"{self.base}/USDT"
+        return f"{self.spot}:USDT" if self.max_leverage else self.spot
 
 
 LISTINGS = {
@@ -77,6 +88,10 @@ LISTINGS = {
         Listing("SUI", 1.05, "0.0001", "0.1", 0.075, 0.0008, "0.001", 9.3e7),
         Listing("FIL", 4.2, "0.001", "0.01", 0.052, -0.0003, "0.001", 2.0e7),
         Listing("PEPE", 0.0000098, "0.000000001", "1000", 0.085, 0.0006, "0.001", 2.6e8),
+        Listing("BTC", 64_000, "0.01", "0.00001", 0.030, 0.0004, "0.0002", 9.1e9, 100),
+        Listing("ETH", 3_200, "0.01", "0.0001", 0.038, 0.0003, "0.0002", 5.8e9, 100),
+        Listing("SOL", 148, "0.01", "0.001", 0.060, 0.0006, "0.0002", 2.2e9, 50),
+        Listing("XRP", 0.58, "0.0001", "1", 0.045, 0.0, "0.0002", 1.1e9, 50),
     )
 }
 
@@ -134,8 +149,9 @@ def _activity(random: np.random.Generator) -> Column:
 @lru_cache(maxsize=128)
 def day_candles(seed: int, symbol: str, day: int) -> Candles:
     """The 1,440 one-minute candles of a day, counted from 1970-01-01."""
-    listing, random = LISTINGS[symbol], _random(seed, symbol, day)
-    start, end = _anchors(seed, symbol)[day - _FIRST_DAY : day - _FIRST_DAY + 2]
+    listing = LISTINGS[symbol]
+    random = _random(seed, listing.spot, day)
+    start, end = _anchors(seed, listing.spot)[day - _FIRST_DAY : day - _FIRST_DAY + 2]
     activity = _activity(random)
     deviation = listing.volatility * activity / np.sqrt(np.sum(activity**2))
     shocks = deviation * np.clip(random.standard_t(_TAIL, MINUTES), -12, 12) * np.sqrt((_TAIL - 2) / _TAIL)
@@ -153,6 +169,12 @@ def day_candles(seed: int, symbol: str, day: int) -> Candles:
     open_, high, low, close = (_rounded(np.exp(column), tick) for column in (open_, high, low, close))
     times = day * DAY_MS + np.arange(MINUTES, dtype=np.int64) * MINUTE_MS
     return Candles(times, open_, high, low, close, _rounded(volume, lot))
+
+
+def funding_rate(seed: int, symbol: str, time: int) -> float:
+    """The rate that is due at a time, ms UTC: around the usual one, to the sixth decimal, negative now and then."""
+    noise = _random(seed, symbol, time // FUNDING_MS).standard_normal()
+    return round(_USUAL_FUNDING + _FUNDING_SPREAD * float(noise), 6)
 
 
 class SimulatedExchange:
@@ -190,6 +212,15 @@ class SimulatedExchange:
         now = self.now_ms()
         return {symbol: self._ticker(symbol, now) for symbol in symbols}
 
+    def fetch_funding_rates(self, symbol: str, since: int, limit: int = PAGE) -> list[Rate]:
+        """Rates of a swap, every 8 hours, up to now; none older than 60 days. See surface.Gateway."""
+        if not self._listing(symbol).max_leverage:
+            raise GatewayError(f"{symbol} of the simulated exchange is no swap and has no funding.", permanent=True)
+        now = self.now_ms()
+        first = -(-max(since, now - HISTORY_DAYS * DAY_MS) // FUNDING_MS) * FUNDING_MS
+        last = min(now // FUNDING_MS * FUNDING_MS, first + (min(limit, PAGE) - 1) * FUNDING_MS)
+        return [Rate(time, funding_rate(self.seed, symbol, time)) for time in range(first, last + 1, FUNDING_MS)]
+
     def _listing(self, symbol: str) -> Listing:
         try:
             return LISTINGS[symbol]
@@ -225,6 +256,19 @@ def _inside(candle: Row, part: float) -> float:
 def _market_info(listing: Listing) -> MarketInfo:
     maker, lot = Decimal(listing.maker), Decimal(listing.lot)
     taker = max(maker * 2, Decimal("0.0005"))
+    leverage = Decimal(listing.max_leverage or 1)
     return MarketInfo(
-        listing.symbol, listing.base, "USDT", "spot", Decimal(listing.tick), lot, lot, Decimal(5), maker, taker, True
+        symbol=listing.symbol,
+        base=listing.base,
+        quote="USDT",
+        type="swap" if listing.max_leverage else "spot",
+        tick=Decimal(listing.tick),
+        lot=lot,
+        min_amount=lot,
+        min_cost=Decimal(5),
+        maker=maker,
+        taker=taker,
+        active=True,
+        max_leverage=leverage,
+        maintenance_rate=usual_maintenance(leverage) if listing.max_leverage else Decimal(0),
     )

@@ -31,6 +31,27 @@ class MarketInfo(NamedTuple):
     maker: Decimal
     taker: Decimal
     active: bool
+    max_leverage: Decimal = Decimal(1)
+    maintenance_rate: Decimal = Decimal(0)
+
+
+class Rate(NamedTuple):
+    """One funding rate of a swap. time: when it is due, ms UTC; rate: fraction of the position's value, longs pay."""
+
+    time: int
+    rate: float
+
+
+# What a swap may be traded with where its exchange does not say: all large exchanges allow as much on liquid ones.
+USUAL_LEVERAGE = Decimal(20)
+
+
+def usual_maintenance(max_leverage: Decimal) -> Decimal:
+    """Maintenance margin where an exchange does not say: half of the initial margin at the highest leverage.
+
+    So it is in the first bracket of the large exchanges (125: 0.4 %, 100: 0.5 %, 50: 1 %).
+    """
+    return (1 / (2 * max_leverage)).quantize(Decimal("1e-6"))
 
 
 class Ticker(NamedTuple):
@@ -55,3 +76,6 @@ class Gateway(Protocol):
         """Closed candles with open time >= since (ms UTC), oldest first, at most `limit`; timeframe in seconds."""
 
     def fetch_tickers(self, symbols: Sequence[str]) -> dict[str, Ticker]: ...
+
+    def fetch_funding_rates(self, symbol: str, since: int, limit: int) -> list[Rate]:
+        """Rates of a swap that are settled, with time >= since (ms UTC), oldest first, at most `limit`."""

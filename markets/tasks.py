@@ -9,6 +9,7 @@ from markets import services
 
 @shared_task
 def sync_candles() -> None:
+    services.sync_funding()  # first: a bot must know what a candle pays before it sees it
     services.sync()
 
 

@@ -30,6 +30,8 @@ class Kind:
     observe(params, candles, timeframe in s, columns) says at which closes on_bar is called, and with what;
     lead(params, timeframe) how many candles it must be shown before the first one that counts; columns are further
     series aligned with the candles, by name.
+
+    margin: it needs a market that is traded on margin, a swap; its parameters may have a field `leverage`.
     """
 
     slug: str
@@ -47,6 +49,7 @@ class Kind:
     reasons: Mapping[str, str]
     notes: Mapping[int, str]
     warnings: frozenset[int] = frozenset()  # notes that a person should look at
+    margin: bool = False
     lead: Callable[[Any, int], int] | None = None
     observe: Callable[[Any, Candles, int, Mapping[str, Column]], Seen] | None = None
     # first_order(params, terms, allocation): quote value of the order that opens a position, where it is known before.
@@ -61,6 +64,8 @@ class Kind:
 
     def validate(self, raw: Mapping[str, Any], terms: Terms, allocation: float) -> Any:
         """Params that fit each other, the market and the money. Raises ParamsError."""
+        if self.margin and not terms.margin:
+            raise ParamsError({"market": f"market must be a swap for the {self.slug} kind, not spot."})
         params = self.read(raw)
         problems = self.check(params, terms, allocation)
         if problems:

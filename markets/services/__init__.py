@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from markets.services.feeds import apply_retention, sync
+from markets.services.funding import sync_funding
 from markets.services.indicators import compute_indicators, indicator_columns
 from markets.services.listing import sync_markets
 from markets.services.prices import refresh_tickers
@@ -13,5 +14,6 @@ __all__ = [
     "indicator_columns",
     "refresh_tickers",
     "sync",
+    "sync_funding",
     "sync_markets",
 ]

@@ -13,11 +13,12 @@ from django.core.validators import validate_slug
 from django.db import connection, transaction
 
 from markets import candles as store
-from markets import gateway, imports
+from markets import funding, gateway, imports, rate_files
 from markets.imports import ImportRefused, Reading
 from markets.models import Exchange, Feed, Market
 from markets.services import prices
 from markets.simulated import real_ms
+from markets.surface import USUAL_LEVERAGE, usual_maintenance
 from orchestrator import notify
 
 _SYMBOL = re.compile(r"(?P<base>[A-Z0-9]{1,20})/(?P<quote>[A-Z0-9]{1,20})(?P<settle>:[A-Z0-9]{1,20})?")
@@ -111,6 +112,8 @@ def _create(target: Target, symbol: re.Match[str], reading: Reading) -> Market:
             "base": symbol["base"],
             "quote": symbol["quote"],
             "type": "swap" if symbol["settle"] else "spot",
+            "max_leverage": USUAL_LEVERAGE if symbol["settle"] else 1,
+            "maintenance_rate": usual_maintenance(USUAL_LEVERAGE) if symbol["settle"] else 0,
             "tick": reading.tick,
             "lot": reading.lot,
         },
@@ -128,3 +131,22 @@ def _advance_feed(market: Market, reading: Reading) -> None:
         feed.save(update_fields=["synced_to"])
     prices.record_from_candles([feed])
     notify.changed([notify.market_topic(market.pk)])
+
+
+class ImportedRates(NamedTuple):
+    rows: int
+    stored: int
+    unchanged: int
+
+
+def import_funding(path: Path, exchange: str, symbol: str) -> ImportedRates:
+    """Store the funding rates of a file in one transaction. Raises ImportRefused; then nothing is stored."""
+    market = Market.objects.filter(exchange__slug=exchange, symbol=symbol).first()
+    if market is None:
+        raise ImportRefused(f"There is no market {symbol} on {exchange!r}; import its candles first.")
+    if market.type != "swap":
+        raise ImportRefused(f"market must be a swap, as BASE/QUOTE:SETTLE, not {symbol}: spot has no funding.")
+    rates = rate_files.read(path)
+    with transaction.atomic():
+        stored = funding.upsert(market.pk, rates)
+    return ImportedRates(len(rates), stored, len(rates) - stored)

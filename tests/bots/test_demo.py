@@ -37,7 +37,7 @@ def test_the_demo_has_running_bots_that_traded_and_up_to_date_figures(client):
     reserved = sum(run.allocation for run in Run.objects.all())
     assert Balance.objects.get().free == demo.MONEY - reserved
     assert not runs.due().exists()
-    assert Feed.objects.count() == Market.objects.count() == 20
+    assert Feed.objects.count() == Market.objects.count() == 24
 
     before = [model.objects.count() for model in (Bot, Run, Trade, Account, Market, Exchange)]
     with pytest.raises(CommandError, match="user demo exists already: the demonstration is there") as caught:
@@ -70,7 +70,7 @@ def test_an_interrupted_seed_leaves_no_half_of_people_and_bots_and_goes_on(monke
     assert [model.objects.count() for model in (get_user_model(), Account, Bot, Run)] == [0] * 4
     seeded()
     assert Bot.objects.filter(status="running").count() == len(demo.BOTS)
-    assert (Exchange.objects.count(), Market.objects.count(), Feed.objects.count()) == (1, 20, 20)
+    assert (Exchange.objects.count(), Market.objects.count(), Feed.objects.count()) == (1, 24, 24)
     assert candles <= Candle.objects.count() <= candles + 40  # fetched once
 
 

@@ -30,9 +30,9 @@ def full(exchange):
     [
         ("exchange/", "1 exchange"),
         ("market/?q=BTC", "BTC/USDT"),
-        ("market/?exchange__id__exact=0", "0 markets"),
-        ("feed/?error__isempty=1", "20 feeds"),
-        ("feed/?market__exchange__id__exact=0", "0 feeds"),
+        ("market/?exchange__id__exact=0", "24 markets"),
+        ("feed/?error__isempty=1", "24 feeds"),
+        ("feed/?market__exchange__id__exact=0", "24 feeds"),
         ("feed/add/", "keep_days"),
         ("market/add/", "min_cost"),
         ("exchange/add/", "ccxt_config"),
@@ -70,10 +70,10 @@ def test_the_list_of_markets_is_loaded_from_the_list_of_exchanges(browser, excha
     page = browser.post(
         "/admin/markets/exchange/", {"action": "load_markets", "_selected_action": [exchange.pk]}, follow=True
     )
-    assert "Test: 20 markets." in page.content.decode()
+    assert "Test: 24 markets." in page.content.decode()
     Exchange.objects.update(ccxt_id="nowhere")
     page = browser.post(
         "/admin/markets/exchange/", {"action": "load_markets", "_selected_action": [exchange.pk]}, follow=True
     )
     assert "There is no exchange" in page.content.decode()
-    assert Market.objects.filter(exchange=exchange).count() == 20
+    assert Market.objects.filter(exchange=exchange).count() == 24

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from markets import services
+from markets import gateway, services
 from markets.gateway import GatewayError, connect
 from markets.models import Candle, Exchange, Feed, Market
 from markets.simulated import SimulatedExchange, real_ms
@@ -31,6 +31,12 @@ LISTED = {
 }
 
 
+LISTED_SWAP = {
+    **LISTED, "pair": "BTCUSDT", "contractType": "PERPETUAL", "deliveryDate": 4133404800000, "marginAsset": "USDT",
+    "maintMarginPercent": "2.5000", "requiredMarginPercent": "5.0000",
+}  # fmt: skip
+
+
 def kline(time, open_="100.0", high="102.0", low="99.0", close="101.0", volume="3.5"):
     return [time, open_, high, low, close, volume, time + MINUTE - 1, "350.0", 10, "1.0", "100.0", "0"]
 
@@ -42,12 +48,19 @@ class Venue:
         self.now = real_ms() // MINUTE * MINUTE
         # The last one has not closed, and will not while a test runs.
         self.klines = [kline(self.now - i * MINUTE) for i in (*range(100, 0, -1), -2)]
+        self.rates: list[list[object]] = []
         self.instead: tuple[int, bytes, dict[str, str]] | None = None
         self.asked: list[str] = []
 
     def answer(self, path: str) -> object:
         if "exchangeInfo" in path:
-            return {"timezone": "UTC", "serverTime": self.now, "rateLimits": [], "symbols": [LISTED]}
+            listed = LISTED_SWAP if "fapi" in path else LISTED
+            return {"timezone": "UTC", "serverTime": self.now, "rateLimits": [], "symbols": [listed]}
+        if "fundingRate" in path:
+            return [
+                {"symbol": "BTCUSDT", "fundingTime": time, "fundingRate": rate, "markPrice": "100"}
+                for time, rate in self.rates
+            ]
         if "klines" in path:
             since = int(path.split("startTime=")[1].split("&")[0])
             return [row for row in self.klines if row[0] is None or row[0] >= since]
@@ -96,6 +109,28 @@ def venue():
     thread.join(10)
 
 
+SWAP = {
+    "id": "BTCUSDT", "symbol": "BTC/USDT:USDT", "base": "BTC", "quote": "USDT", "swap": True, "contractSize": 0.01,
+    "precision": {"price": 0.1, "amount": 1}, "maker": 0.0002, "taker": 0.0005, "active": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "leverage", "maintenance"),
+    [
+        ({"leverage": {"max": 125}}, "125", "0.004000"),
+        ({"leverage": {"max": 50.0}}, "50.0", "0.010000"),
+        ({"leverage": {"max": None}}, "20", "0.025000"),
+        ({}, "20", "0.025000"),
+        ({"leverage": {"max": 5000}}, "1000", "0.000500"),
+    ],
+)
+def test_a_swap_tells_its_leverage_or_gets_the_usual_one(told, leverage, maintenance):
+    info = gateway._market_info(SWAP | {"limits": {"amount": {"min": 1}} | told}, mode=4)
+    assert (info.type, str(info.lot), str(info.min_amount)) == ("swap", "0.01", "0.01")
+    assert (str(info.max_leverage), str(info.maintenance_rate)) == (leverage, maintenance)
+
+
 @pytest.fixture
 def binance(venue, db):
     config = {
@@ -104,6 +139,22 @@ def binance(venue, db):
         "rateLimit": 1,
     }
     return Exchange.objects.create(slug="binance", name="Binance", ccxt_id="binance", ccxt_config=config)
+
+
+@pytest.fixture
+def futures(venue, db):
+    config = {
+        "urls": {"api": {"public": f"{venue.url}/api/v3", "fapiPublic": f"{venue.url}/fapi/v1"}},
+        "options": {"fetchMarkets": {"types": ["linear"]}, "fetchCurrencies": False, "fetchMargins": False},
+        "rateLimit": 1,
+    }
+    return Exchange.objects.create(slug="usdm", name="Binance", ccxt_id="binance", ccxt_config=config)
+
+
+def test_a_listed_swap_comes_with_what_it_allows(futures):
+    (market,) = connect(futures).fetch_markets()
+    assert (market.symbol, market.type, market.max_leverage) == ("BTC/USDT:USDT", "swap", 20)
+    assert str(market.maintenance_rate) == "0.025000"
 
 
 def test_markets_come_with_ticks_limits_and_fees(binance):
@@ -126,6 +177,18 @@ def test_tickers_are_told_with_change_and_turnover(binance, venue):
     assert (ticker.symbol, ticker.last, ticker.time) == ("BTC/USDT", 101.5, venue.now + 1000)
     assert ticker.change_24h == pytest.approx(0.025)
     assert ticker.quote_volume_24h == 12345.6
+
+
+def test_funding_rates_come_settled_and_ascending(futures, venue):
+    hour = 3_600_000
+    venue.rates = [[venue.now - 8 * hour, "0.0001"], [venue.now - 16 * hour, "-0.0002"], [venue.now + hour, "0.0003"]]
+    source = connect(futures)
+    rates = source.fetch_funding_rates("BTC/USDT:USDT", venue.now - 20 * hour, 100)
+    assert [tuple(rate) for rate in rates] == [(venue.now - 16 * hour, -0.0002), (venue.now - 8 * hour, 0.0001)]
+    assert source.fetch_funding_rates("BTC/USDT:USDT", venue.now - 9 * hour, 100) == rates[1:]
+    venue.rates = [[venue.now - hour, "7"]]
+    with pytest.raises(GatewayError, match=r"funding rate 7\.0 is not a fraction"):
+        source.fetch_funding_rates("BTC/USDT:USDT", venue.now - 9 * hour, 100)
 
 
 @pytest.mark.parametrize(

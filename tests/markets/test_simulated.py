@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from markets import precision, series, simulated
-from markets.simulated import DAY_MS, LISTINGS, MINUTE_MS, SimulatedExchange
+from markets.simulated import DAY_MS, FUNDING_MS, LISTINGS, MINUTE_MS, SimulatedExchange
 from markets.surface import GatewayError
 
 NOW = 1_760_000_000_000 + 34_567  # some seconds into a minute
@@ -101,8 +101,32 @@ def test_what_is_not_listed_is_refused_for_good():
         exchange().fetch_ohlcv("BTC/USDT", 7, NOW, 10)
 
 
-def test_there_are_twenty_markets_and_the_lively_ones_cross_a_grid_every_few_minutes():
-    assert len(exchange().fetch_markets()) == 20
+def test_swaps_are_listed_with_what_they_allow_and_trade_at_the_price_of_their_spot_market():
+    swaps = {info.symbol: info for info in exchange().fetch_markets() if info.type == "swap"}
+    assert list(swaps) == ["BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT", "XRP/USDT:USDT"]
+    assert (swaps["BTC/USDT:USDT"].max_leverage, str(swaps["BTC/USDT:USDT"].maintenance_rate)) == (100, "0.005000")
+    spot, swap = (exchange().fetch_ohlcv(symbol, 60, NOW - DAY_MS, 10) for symbol in ("BTC/USDT", "BTC/USDT:USDT"))
+    assert [row[:5] for row in swap] == [row[:5] for row in spot]
+    assert [row[5] for row in swap] != [row[5] for row in spot]
+
+
+def test_funding_is_due_every_eight_hours_and_any_window_has_the_rates_of_the_whole():
+    rates = exchange().fetch_funding_rates("BTC/USDT:USDT", NOW - 10 * DAY_MS)
+    assert len(rates) == 30
+    assert {rate.time % FUNDING_MS for rate in rates} == {0}
+    assert rates[-1].time <= NOW
+    assert exchange().fetch_funding_rates("BTC/USDT:USDT", rates[3].time, 5) == rates[3:8]
+    assert exchange().fetch_funding_rates("BTC/USDT:USDT", rates[-1].time + 1) == []
+    values = np.array([rate.rate for rate in exchange().fetch_funding_rates("BTC/USDT:USDT", 0)])
+    assert len(values) == 180
+    assert (values < 0).any()
+    assert 0 < values.mean() < 0.0003
+    with pytest.raises(GatewayError, match="is no swap and has no funding"):
+        exchange().fetch_funding_rates("BTC/USDT", 0)
+
+
+def test_there_are_twenty_spot_markets_and_the_lively_ones_cross_a_grid_every_few_minutes():
+    assert len([info for info in exchange().fetch_markets() if info.type == "spot"]) == 20
     close = simulated.day_candles(42, "DOGE/USDT", 20_000).close
     crossed = np.abs(np.diff(np.floor(np.log(close) / 0.003))).sum()
     assert crossed > 1440 / 10

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from bots import runs
+from bots import runs, services
 from bots.kinds.parameters import ParamsError
 from bots.management.commands._series import SeriesCommand
 from orchestrator.commands import bad_input
@@ -17,6 +17,7 @@ class Command(SeriesCommand):
         asked = self.asked(options)
         engine_began = time.perf_counter()
         try:
+            services.validate(asked.kind, asked.params, asked.market, asked.capital)
             result = runs.backtest(asked.kind, asked.params, asked.market, asked.capital, asked.candles)
         except ParamsError as error:
             raise bad_input(str(error)) from None

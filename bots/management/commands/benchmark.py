@@ -6,6 +6,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import django
@@ -32,6 +33,8 @@ JOBS: dict[str, dict[str, Any]] = {
     "dca": {"base_order": 50_000, "safety_order": 50_000},
     "accumulation": {"amount": 100, "interval": 3_600},
     "signal": {"long_entry": "sma(10) crosses above sma(50)", "long_exit": "sma(10) crosses below sma(50)"},
+    "futures_grid": {"lower": 14_000, "upper": 15_900, "lines": 20, "leverage": 3},
+    "futures_position": {"take_profit_1": 2, "stop_loss": 1, "positions": 0},
 }
 
 
@@ -84,12 +87,13 @@ def cycle_rows(bots: int, markets: int) -> list[dict[str, Any]]:
 
 def _row(slug: str, params: dict[str, Any], candles: Candles, baseline: float) -> dict[str, Any]:
     kind = KINDS[slug]
-    read = kind.validate(params, TERMS, MONEY)
+    terms = replace(TERMS, margin=kind.margin)
+    read = kind.validate(params, terms, MONEY)
 
     def run() -> Steps:
         # What a kind observes is a part of its work: indicators and rules.
         seen = kind.observe(read, candles, 60, {}) if kind.observe else NOTHING_SEEN
-        return step(Engine.new(kind, read, TERMS, MONEY), candles, seen)
+        return step(Engine.new(kind, read, terms, MONEY), candles, seen)
 
     trades = len(run().trades)
     value = _median(run)

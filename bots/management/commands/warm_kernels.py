@@ -24,6 +24,6 @@ class Command(BaseCommand):
         for kind in KINDS.values():
             params = kind.read(kind.example)
             seen = kind.observe(params, BAR, 60, {}) if kind.observe else NOTHING_SEEN
-            step(Engine.new(kind, params, Terms(), 1000.0), BAR, seen)
+            step(Engine.new(kind, params, Terms(margin=kind.margin), 1000.0), BAR, seen)
         metrics(Curve.of(BAR, np.array([1000.0]), 1000.0, 60), Trades.of(np.zeros(1, TRADE)))
         self.stdout.write(f"{len(KINDS)} kinds compiled in {time.perf_counter() - began:.1f} s")

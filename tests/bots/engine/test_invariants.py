@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -12,14 +13,16 @@ from hypothesis import strategies as st
 from bots.book import Book
 from bots.engine.run import Engine
 from bots.engine.simulate import NOTHING_SEEN, step
-from bots.engine.types import ALARM, BUY, LIMIT, NONE, SELL, STOP, TRAIL, Terms
+from bots.engine.types import BUY, LIMIT, LIQUIDATION, SELL, STOP, STOPPED, TRAIL, Terms
 from bots.kinds import KINDS
 from bots.kinds.dca.params import safety_orders
+from bots.kinds.parameters import ParamsError
 from markets.precision import to_decimal
 from markets.series import Candles
 from tests.bots.conftest import START
 
 TERMS = Terms(tick=0.01, lot=0.001, maker=0.0005, taker=0.001, slippage=0.0005, fee_step=1e-8)
+MARGIN_TERMS = replace(TERMS, margin=True, maintenance=0.005)
 MONEY = 10_000.0
 
 
@@ -190,6 +193,62 @@ def signal_params(draw) -> dict:
     return params
 
 
+def fits(slug: str):
+    """True for parameters that the kind takes."""
+
+    def check(params: dict) -> bool:
+        try:
+            KINDS[slug].validate(params, terms_for(slug), MONEY)
+        except ParamsError:
+            return False
+        return True
+
+    return check
+
+
+@st.composite
+def futures_grid_params(draw) -> dict:
+    lower = draw(st.sampled_from([60.0, 90.0, 97.0, 101.0]))
+    upper = round(lower * draw(st.sampled_from([1.03, 1.2, 1.9])), 2)
+    params = {
+        "lower": lower,
+        "upper": upper,
+        "lines": draw(st.integers(2, 12)),
+        "spacing": draw(st.sampled_from(["arithmetic", "geometric"])),
+        "size": draw(st.sampled_from(["base", "quote"])),
+        "direction": draw(st.sampled_from(["long", "short", "neutral"])),
+        "leverage": draw(st.sampled_from([1, 2, 5, 15])),
+        "open_position": draw(st.booleans()),
+    }
+    below, above = round(lower * 0.98, 2), round(upper * 1.02, 2)
+    short, neutral = params["direction"] == "short", params["direction"] == "neutral"
+    exits = {"stop_loss": above if short else below, "trigger_price": draw(st.sampled_from([95.0, 100.0, 104.0]))}
+    exits["upper_stop_loss" if neutral else "take_profit"] = below if short else above
+    return params | {name: price for name, price in exits.items() if draw(st.booleans())}
+
+
+@st.composite
+def futures_position_params(draw) -> dict:
+    params = {
+        "side": draw(st.sampled_from(["long", "short"])),
+        "leverage": draw(st.sampled_from([1, 3, 12])),
+        "size": draw(st.sampled_from([10, 60, 100])),
+        "positions": draw(st.integers(0, 3)),
+        "reinvest": draw(st.booleans()),
+        "entry": draw(st.sampled_from(["market", "limit", "trigger"])),
+        "trailing_activation": draw(st.sampled_from([0, 1.0])),
+    }
+    if params["entry"] != "market":
+        params["entry_price"] = draw(st.sampled_from([97.0, 100.0, 103.0]))
+    rungs = [(0.5, 30.0), (1.5, None), (4.0, None), (9.0, 20.0)][: draw(st.integers(0, 4))]
+    for number, (move, share) in enumerate(rungs, 1):
+        params |= {f"take_profit_{number}": move, f"share_{number}": share}
+    for name, values in {"stop_loss": [0.5, 4.0], "break_even": [0.6, 3.0], "trailing_distance": [0.3, 2.0]}.items():
+        if draw(st.booleans()):
+            params[name] = draw(st.sampled_from(values))
+    return params
+
+
 PARAMS = {
     "grid": grid_params(),
     "infinity_grid": infinity_grid_params(),
@@ -197,13 +256,21 @@ PARAMS = {
     "dca": dca_params(),
     "accumulation": accumulation_params(),
     "signal": signal_params(),
+    "futures_grid": futures_grid_params().filter(fits("futures_grid")),
+    "futures_position": futures_position_params().filter(fits("futures_position")),
 }
 every_kind = pytest.mark.parametrize("slug", list(KINDS))
+every_spot_kind = pytest.mark.parametrize("slug", [slug for slug, kind in KINDS.items() if not kind.margin])
+every_margin_kind = pytest.mark.parametrize("slug", [slug for slug, kind in KINDS.items() if kind.margin])
 
 
-def fresh(slug: str, params: dict) -> Engine:
-    kind = KINDS[slug]
-    return Engine.new(kind, kind.validate(params, TERMS, MONEY), TERMS, MONEY)
+def terms_for(slug: str) -> Terms:
+    return MARGIN_TERMS if KINDS[slug].margin else TERMS
+
+
+def fresh(slug: str, params: dict, terms: Terms | None = None) -> Engine:
+    kind, terms = KINDS[slug], terms or terms_for(slug)
+    return Engine.new(kind, kind.validate(params, terms, MONEY), terms, MONEY)
 
 
 def observed(engine, series):
@@ -300,11 +367,12 @@ def test_conservation_the_exact_book_adds_up(slug, data):
         fees += fee
     assert book.cash == 10_000 - spent - fees
     assert float(book.position) == engine.run["position"][0]
-    # Everything that was ever locked in is cash, fees, or the cost of what is still held.
-    assert book.cash + book.fees + book.cost - book.realized == 10_000
+    # Everything that was ever locked in is cash, fees, or the cost of what is still held; a short's was received.
+    cost = book.cost if book.position >= 0 else -book.cost
+    assert book.cash + book.fees + cost - book.realized == 10_000
 
 
-@every_kind
+@every_spot_kind
 @given(data=st.data())
 def test_a_bot_never_spends_more_than_its_allocation_nor_sells_what_it_has_not(slug, data):
     engine = fresh(slug, data.draw(PARAMS[slug]))
@@ -312,6 +380,29 @@ def test_a_bot_never_spends_more_than_its_allocation_nor_sells_what_it_has_not(s
     cash = MONEY - np.cumsum(trades["side"] * trades["price"] * trades["amount"] + trades["fee"])
     assert (cash >= -1e-5).all()
     assert (np.cumsum(trades["side"] * trades["amount"]) >= -1e-9).all()
+
+
+@every_spot_kind
+@given(data=st.data())
+def test_spot_kinds_trade_on_margin_as_on_spot(slug, data):
+    """At leverage 1, long only."""
+    series, params = data.draw(candles()), data.draw(PARAMS[slug])
+    on_spot, on_margin = (led(fresh(slug, params, terms), series).trades for terms in (TERMS, MARGIN_TERMS))
+    for name in ("time", "side", "price", "amount", "fee"):
+        assert same(on_spot[name], on_margin[name])
+
+
+@every_margin_kind
+@given(data=st.data())
+def test_on_margin_no_loss_exceeds_the_allocation_and_liquidation_is_the_end(slug, data):
+    engine = fresh(slug, data.draw(PARAMS[slug]))
+    steps = led(engine, data.draw(candles()))
+    assert (steps.equity >= -1e-6).all()
+    if LIQUIDATION in steps.trades["type"]:
+        assert steps.trades["type"][-1] == LIQUIDATION
+        assert engine.run["status"][0] == STOPPED
+        assert engine.run["position"][0] == 0.0
+        assert not engine.orders["type"].any()
 
 
 @every_kind
@@ -333,7 +424,7 @@ def test_every_fill_lies_within_its_bar(slug, data):
 def test_working_orders_are_affordable_on_their_tick_and_lot_and_not_crossed(slug, data):
     engine = fresh(slug, data.draw(PARAMS[slug]))
     led(engine, data.draw(candles()))
-    wanted = engine.orders[(engine.orders["type"] != NONE) & (engine.orders["type"] != ALARM)]
+    wanted = engine.orders[engine.wanted()]
     price, run = engine.run["price"][0], engine.run[0]
     limits = wanted[wanted["type"] == LIMIT]
     buys, sells = limits[limits["side"] == BUY], limits[limits["side"] == SELL]
@@ -341,8 +432,9 @@ def test_working_orders_are_affordable_on_their_tick_and_lot_and_not_crossed(slu
     assert (buys["price"] < price).all()
     assert (sells["price"] > price).all()
     assert ((stops["price"] - price) * stops["side"] > 0).all()
-    assert (buys["price"] * buys["amount"]).sum() <= run["cash"] + 1e-5
-    assert sells["amount"].sum() <= run["position"] + 1e-9
+    if not engine.kind.margin:
+        assert (buys["price"] * buys["amount"]).sum() <= run["cash"] + 1e-5
+        assert sells["amount"].sum() <= run["position"] + 1e-9
     assert len(set(wanted["sequence"])) == len(wanted)
     for order in limits:
         assert float(to_decimal(order["price"], Decimal("0.01"))) == order["price"]

@@ -1,0 +1,57 @@
+"""Funding rates of the swaps that have a feed: asked for once an hour, as no exchange settles more often."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from markets import funding, gateway
+from markets.models import Exchange, Feed, Market
+from markets.surface import Gateway, GatewayError
+
+logger = logging.getLogger(__name__)
+
+HOUR_MS = 3_600_000
+SETTLING_MS = 60_000  # after the hour an exchange takes to publish a rate
+HISTORY_MS = 60 * 24 * HOUR_MS  # asked for at first, page by page
+PAGE = 200
+
+
+def sync_funding() -> int:
+    """Store the rates that swaps with an enabled feed miss; rows written or changed.
+
+    An exchange that fails is asked again with the next sync; its bots wait for it, but not for ever (bots/runs.py).
+    """
+    swaps = Market.objects.filter(type="swap", pk__in=Feed.objects.alive().values("market"))
+    exchanges = Exchange.objects.filter(pk__in=swaps.values("exchange")).order_by("pk")
+    return sum(_sync_exchange(exchange, swaps.filter(exchange=exchange)) for exchange in exchanges)
+
+
+def _sync_exchange(exchange: Exchange, swaps: QuerySet[Market]) -> int:
+    written = 0
+    try:
+        source = gateway.connect(exchange)
+        settled = source.now_ms() - SETTLING_MS
+        behind = swaps.filter(Q(funding_to=None) | Q(funding_to__lt=settled // HOUR_MS * HOUR_MS))
+        for pk in list(behind.order_by("pk").values_list("pk", flat=True)):
+            written += _sync_market(source, pk, settled)
+    except GatewayError as error:
+        # Its feeds fail too, and tell the user.
+        logger.warning("funding of %s: %s", exchange.slug, error)
+    return written
+
+
+@transaction.atomic
+def _sync_market(source: Gateway, pk: int, settled: int) -> int:
+    """The row lock is the claim, as for feeds."""
+    market = Market.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=pk).first()
+    if market is None:
+        return 0
+    since = market.funding_to + 1 if market.funding_to is not None else settled - HISTORY_MS
+    rates = source.fetch_funding_rates(market.symbol, since, PAGE)
+    # After a full page there may be more.
+    market.funding_to = rates[-1].time if len(rates) == PAGE else max(market.funding_to or 0, settled)
+    market.save(update_fields=["funding_to"])
+    return funding.upsert(pk, rates)
