@@ -148,24 +148,28 @@ class BotForm(BotModelForm):
             self.add_error("name", f"name must be new among {owner}'s bots; {name!r} is taken.")
 
     def _clean_params(self) -> None:
-        data, params = self.cleaned_data, self._typed_in(PREFIX)
+        params = self._typed_in(PREFIX)
         try:
             if self._has_money:
-                services.validate(self.bot_kind.slug, params, data["market"], data["allocation"])
+                self._validate(params)
             self.instance.params = services.plain_params(self.bot_kind, params)
         except ParamsError as error:
             self._blame(PREFIX, error)
 
     def _clean_limits(self) -> None:
-        data, limited = self.cleaned_data, self._typed_in(LIMIT_PREFIX)
+        limited = self._typed_in(LIMIT_PREFIX)
         try:
             self.instance.limits = limits.plain(limited)
             if self._has_money and not self.errors:
                 params = self.instance.params
-                services.validate(self.bot_kind.slug, params, data["market"], data["allocation"], limited)
+                self._validate(params, limited)
                 self._clean_exposure()
         except ParamsError as error:
             self._blame(LIMIT_PREFIX, error)
+
+    def _validate(self, params: dict[str, Any], limited: dict[str, Any] | None = None) -> None:
+        market, timeframe, allocation = (self.cleaned_data[name] for name in ("market", "timeframe", "allocation"))
+        services.validate(self.bot_kind.slug, params, market, timeframe, allocation, limited)
 
     def _clean_exposure(self) -> None:
         """A bot that has no room even by itself; the room that others leave is asked for at the start."""
@@ -178,8 +182,9 @@ class BotForm(BotModelForm):
 
     @property
     def _has_money(self) -> bool:
-        """Whether the market and an allocation are known, which parameters and limits must fit."""
-        return bool(self.cleaned_data.get("market")) and self.cleaned_data.get("allocation", 0) > 0
+        """Whether the market, timeframe and an allocation are known, which parameters and limits must fit."""
+        data = self.cleaned_data
+        return bool(data.get("market") and data.get("timeframe")) and data.get("allocation", 0) > 0
 
     def _typed_in(self, prefix: str) -> dict[str, Any]:
         """What was typed in the fields of a prefix, what was left empty left out."""

@@ -7,7 +7,7 @@ A stretch of candles and everything it caused is one transaction: after a crash 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,26 +17,24 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from bots import quiet as quiet_runs
 from bots import writes
+from bots.bars import STORED, Bars
 from bots.book import Book
 from bots.claims import CHANGING, claim, kept_engine
 from bots.engine.run import Engine
 from bots.engine.simulate import Steps, Stretch, step, step_many
 from bots.kinds import KINDS
 from bots.models import Mode, Run
+from bots.observations import Observations, observe
 from bots.outcomes import Outcome
 from bots.quiet import is_quiet
 from bots.records import ExactTrade, exact_trade, terms_of
-from markets import candles as store
+from markets.candles import Mark
 from markets.models import Feed, Market
 from markets.series import Candles
 
 log = logging.getLogger(__name__)
 
-# For each mark (market id, timeframe in seconds, open time of the last candle seen): the closed candles after it.
-Bars = Callable[[Sequence[store.Mark]], dict[store.Mark, Candles]]
 Ready = tuple[Run, Engine, Stretch]
-# Candles a run takes in one transaction: bounds memory and the time its row is locked.
-MOST_BARS = 20_000
 # Runs a transaction carries.
 SHARD = 2_500
 # Whatever the state or the figures of one run are, the others go on.
@@ -53,11 +51,13 @@ class Backtest:
     book: Book
 
 
-def backtest(kind_slug: str, raw: dict[str, Any], market: Market, capital: Decimal, candles: Candles) -> Backtest:
-    """Run a kind over candles, in memory alone. Raises ParamsError."""
+def backtest(
+    kind_slug: str, raw: dict[str, Any], market: Market, timeframe: int, capital: Decimal, candles: Candles
+) -> Backtest:
+    """Run a kind over candles of `timeframe` seconds; stores nothing. Raises ParamsError."""
     kind, terms = KINDS[kind_slug], terms_of(market)
     engine = Engine.new(kind, kind.validate(raw, terms, float(capital)), terms, float(capital))
-    steps = step(engine, candles)
+    steps = step(engine, candles, observe(kind, engine.params, market.pk, timeframe, candles))
     trades, book = [exact_trade(record, kind, market) for record in steps.trades], Book(cash=capital)
     for trade in trades:
         book.apply(trade.direction, trade.price, trade.amount, trade.fee)
@@ -91,14 +91,16 @@ def _lead(shard: Sequence[Run], bars: Bars) -> tuple[list[Outcome], list[tuple[R
 
     One that cannot be stepped fails alone, with its reason.
     """
-    new = bars(sorted({_mark(run) for run in shard}))
+    new = bars.after(sorted({_mark(run) for run in shard}))
+    observations = Observations(bars)
     outcomes: list[Outcome] = []
     quiet: list[tuple[Run, Candles]] = []
     ready: list[Ready] = []
     for run in shard:
         try:
             if len(candles := new[_mark(run)]):
-                ready.append((run, kept_engine(run), Stretch(candles)))
+                engine = kept_engine(run)
+                ready.append((run, engine, Stretch(candles, observations.of(engine, _mark(run), candles))))
         except FAULTS as error:
             outcomes.append(_failed(run, error))
     for (run, engine, stretch), steps in _stepped(ready):
@@ -136,18 +138,13 @@ def _failed(run: Run, error: Exception) -> Outcome:
     return Outcome.failure(run, str(error))
 
 
-def _mark(run: Run) -> store.Mark:
+def _mark(run: Run) -> Mark:
     return run.market_id, run.timeframe, run.bar_time
-
-
-def stored_bars(marks: Sequence[store.Mark]) -> dict[store.Mark, Candles]:
-    """Candles from the database."""
-    return store.load_after(marks, MOST_BARS)
 
 
 def advance_due() -> int:
     """Advance until no run that this worker can have is behind its feed; returns how many steps of runs were made."""
     total = 0
-    while moved := advance(due(), stored_bars):
+    while moved := advance(due(), STORED):
         total += moved
     return total

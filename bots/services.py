@@ -6,13 +6,14 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 from django.db import transaction
 from django.utils import timezone
 
 from bots import balances, guards, limits, writes
 from bots.claims import engine_of
 from bots.engine.run import Engine
-from bots.engine.simulate import step
+from bots.engine.simulate import Seen, step
 from bots.guards import Refused as Refused
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind
@@ -56,14 +57,24 @@ def deposit(account: Account, currency: str, amount: Decimal, by: str) -> None:
 
 
 def validate(
-    kind: str, params: dict[str, Any], market: Market, allocation: Decimal, limited: dict[str, Any] | None = None
+    kind: str,
+    params: dict[str, Any],
+    market: Market,
+    timeframe: int,
+    allocation: Decimal,
+    limited: dict[str, Any] | None = None,
 ) -> None:
-    """Raises ParamsError (a ValueError) naming every field that is wrong. limited: limits, as bots.limits has them."""
+    """Raises ParamsError (a ValueError) naming every field that is wrong.
+
+    timeframe: of its candles, s; limited: limits, as bots.limits has them.
+    """
     if kind not in KINDS:
         raise ParamsError({"kind": f"kind must be one of {', '.join(KINDS)}, not {kind!r}."})
     terms, money = terms_of(market), float(allocation)
     read = KINDS[kind].validate(params, terms, money)
     _check_leverage(getattr(read, "leverage", 1.0), market)
+    if lead := KINDS[kind].lead:
+        lead(read, timeframe)  # says so when it would be more candles than can be loaded
     limits.validate(limited or {}, read, KINDS[kind], terms, money)
 
 
@@ -113,7 +124,7 @@ def start(bot: Bot, since: int | None = None) -> Run:
         _require_tradable(bot)
         guards.require_open(account)
         try:
-            validate(bot.kind, bot.params, bot.market, bot.allocation, bot.limits)
+            validate(bot.kind, bot.params, bot.market, bot.timeframe, bot.allocation, bot.limits)
         except ParamsError as error:
             raise Refused(str(error)) from error
         wanted = guards.exposure(bot.kind, bot.allocation, bot.params, bot.limits)
@@ -280,4 +291,5 @@ def _sold(run: Run) -> Outcome:
     # The price of now is no candle: those that a paused or late run has not seen are not missing before it.
     run.bar_time = now - run.timeframe * 1000
     candle = Candles.from_rows([(now, price, price, price, price, 0.0)])
-    return Outcome.of(run, engine, step(engine, candle), candle)
+    # Nothing is asked of the kind any more: it sees nothing in it.
+    return Outcome.of(run, engine, step(engine, candle, Seen(np.zeros(1, np.int8), np.empty((1, 0)))), candle)

@@ -91,6 +91,7 @@ KERNEL_SOURCES = (
     "bots/kinds/**/*.py",
     "bots/performance/**/*.py",
     "bots/risk.py",
+    "bots/rules/**/*.py",
     "markets/**/*.py",
 )
 

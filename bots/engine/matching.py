@@ -94,8 +94,9 @@ def fill(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, slot: int) 
     side = order["side"]
     price = run["price"]
     if order["type"] != LIMIT:
-        # Nothing is had for nothing, however coarse the tick.
-        price = max(round_to_step(price * (1.0 + side * setup["slippage"]), setup["tick"]), setup["tick"])
+        price *= 1.0 + side * setup["slippage"]
+    # A trigger may lie between two ticks. Nothing is had for nothing, however coarse the tick.
+    price = max(round_to_step(price, setup["tick"]), setup["tick"])
     amount = order["amount"] - order["filled"]
     if order["cost"] > 0.0:
         amount = amount_for(setup, side, order["cost"], price)

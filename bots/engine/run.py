@@ -92,7 +92,7 @@ class Engine:
         order["type"], order["side"] = MARKET, SELL if run["position"] > 0 else BUY
         order["tag"], order["sequence"] = self.kind.tags.index("close"), run["sequence"]
         order["price"], order["amount"], order["cost"], order["filled"] = 0.0, abs(run["position"]), 0.0, 0.0
-        run["wake_high"] = -np.inf
+        run["wake_time"], run["wake_high"] = NEVER, -np.inf
 
     def renew(self, price: float) -> None:
         """Give the wanted orders new identities, as placed at this price: what it has crossed pays as a taker."""

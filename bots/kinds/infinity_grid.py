@@ -146,7 +146,7 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     run["memory"][_VALUE] = setup["allocation"] / (fee * (bought + reserve))
     note(run, notes, STARTED, -1, run["memory"][_VALUE])
     place(run, orders, setup, notes, market_slot(params), MARKET, BUY, 0.0, run["memory"][_VALUE] / price, START)
-    alarm(run, orders, len(orders) - 1, SELL, params[_LOWER], BELOW)
+    alarm(run, orders, market_slot(params) + conditions.SLOTS, SELL, params[_LOWER], BELOW)
     watch_exits(run, orders, setup, params)
 
 

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError
 from django.db import IntegrityError, connection, connections, transaction
 
 from bots import halts, runs, services
+from bots.bars import StoredBars
 from bots.models import Account, Balance, Bot, Event, Halt, Order, Run, Trade
 from bots.services import Refused
 from markets.models import Exchange, Market
@@ -269,13 +270,14 @@ def test_a_worker_that_holds_the_run_finishes_first_and_then_has_it_no_more(bot,
     close(wandering()[:40])
     held, go = threading.Event(), threading.Event()
 
-    def bars_slowly(*arguments):
-        held.set()
-        assert go.wait(60)
-        return runs.stored_bars(*arguments)
+    class SlowBars(StoredBars):
+        def after(self, marks):
+            held.set()
+            assert go.wait(60)
+            return super().after(marks)
 
     def work():
-        runs.advance(runs.due(), bars_slowly)
+        runs.advance(runs.due(), SlowBars())
         close(wandering()[40:80])
         runs.advance_due()
 

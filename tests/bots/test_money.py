@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bots import runs, services
+from bots.bars import STORED
 from bots.models import Bot, Run, Trade
 from bots.services import Refused
 from orchestrator import notify
@@ -150,7 +151,7 @@ def test_a_stop_waits_for_the_worker_that_has_the_run_and_sells_what_it_bought(b
             connections.close_all()
 
     with transaction.atomic():
-        runs.advance(runs.due(), runs.stored_bars)
+        runs.advance(runs.due(), STORED)
         thread = threading.Thread(target=stop)
         thread.start()
         wait_for_lock()

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from bots import claims, runs, services
+from bots.bars import STORED
 from bots.book import Book
 from bots.models import Bot, EquitySnapshot, Event, Order, Position, Run, Trade
 from bots.records import terms_of
@@ -28,7 +29,7 @@ def wandering(count: int = 400, seed: int = 5) -> Candles:
 
 
 def expected(bot: Bot, candles: Candles):
-    return runs.backtest("grid", bot.params, bot.market, bot.allocation, candles)
+    return runs.backtest("grid", bot.params, bot.market, 60, bot.allocation, candles)
 
 
 def stored(run: Run) -> list[tuple]:
@@ -105,7 +106,7 @@ def test_a_worker_killed_before_the_commit_leaves_nothing_and_the_next_does_it_a
     close(wandering())
 
     with transaction.atomic():
-        runs.advance(runs.due(), runs.stored_bars)
+        runs.advance(runs.due(), STORED)
         transaction.set_rollback(True)
     assert not Trade.objects.exists()
     assert not EquitySnapshot.objects.exists()
@@ -243,7 +244,7 @@ def test_a_shard_takes_a_bounded_number_of_queries(bot, close, account, django_a
         services.start(other, START)
     close(wandering()[:1])
     with django_assert_num_queries(14, connection=connection):
-        assert runs.advance(runs.due(), runs.stored_bars) == 10
+        assert runs.advance(runs.due(), STORED) == 10
 
 
 def test_a_candle_at_which_nothing_happens_moves_three_columns_alone(bot, close, django_assert_num_queries):
@@ -254,7 +255,7 @@ def test_a_candle_at_which_nothing_happens_moves_three_columns_alone(bot, close,
     close(bars((100, 101, 99, 100.25), start=START + MINUTE))
     # A savepoint and its end, claim, candles; the stage made, emptied, filled and moved from; whom it concerns.
     with django_assert_num_queries(9, connection=connection):
-        assert runs.advance(runs.due(), runs.stored_bars) == 1
+        assert runs.advance(runs.due(), STORED) == 1
     after = Run.objects.filter(pk=run.pk).values().get()
     changed = {name for name, value in after.items() if value != before[name]}
     assert changed == {"bar_time", "last_price", "equity"}

@@ -28,7 +28,7 @@ def swap(market):
 
 def problems(kind, market, **params) -> dict:
     with pytest.raises(ParamsError) as caught:
-        services.validate(kind, params, market, Decimal(1000))
+        services.validate(kind, params, market, 60, Decimal(1000))
     return caught.value.problems
 
 
@@ -46,13 +46,13 @@ def test_kinds_of_margin_need_a_swap(market, kind):
 
 
 def test_no_more_leverage_than_the_market_allows(swap):
-    services.validate("futures_position", {"leverage": 10}, swap, Decimal(1000))
+    services.validate("futures_position", {"leverage": 10}, swap, 60, Decimal(1000))
     sentence = "leverage must be at most 10 on SOL/USDT:USDT, not 11."
     assert problems("futures_position", swap, leverage=11) == {"leverage": sentence}
 
 
 def test_kinds_of_spot_trade_on_swaps(swap):
-    services.validate("grid", GRID, swap, Decimal(1000))
+    services.validate("grid", GRID, swap, 60, Decimal(1000))
 
 
 def test_a_bot_on_the_wrong_market_does_not_start(bot, market):

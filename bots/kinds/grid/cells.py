@@ -13,17 +13,16 @@ from numba import njit
 
 from bots.engine.orders import cancel, place
 from bots.engine.types import BUY, LIMIT, SELL
-from bots.kinds import conditions
-from bots.kinds.conditions import dearest
-from bots.kinds.grid.layout import BELOW, EDGES, GRID, LINES, LOW, POOL, QUOTE_SIZED, RISE, SIZE
+from bots.kinds.conditions import dearest, market_slot
+from bots.kinds.grid.layout import BELOW, GRID, LINES, LOW, POOL, QUOTE_SIZED, RISE, SIZE
 from bots.kinds.grid.lines import line
 from markets.precision import floor_to_step
 
 
 @njit(cache=True)
-def room(orders: Any) -> int:
-    """Most cells the grid may have: those of the range and those that trailing down may add."""
-    return len(orders) - conditions.SLOTS - EDGES
+def room(params: Any) -> int:
+    """Most cells the grid may have: those of the range and those that trailing down may add. They come first."""
+    return market_slot(params)
 
 
 @njit(cache=True)
@@ -33,14 +32,14 @@ def top_of(run: Any, params: Any) -> int:
 
 
 @njit(cache=True)
-def slot_of(orders: Any, cell: int) -> int:
-    return cell % room(orders)
+def slot_of(params: Any, cell: int) -> int:
+    return cell % room(params)
 
 
 @njit(cache=True)
-def cell_in(run: Any, orders: Any, slot: int) -> int:
+def cell_in(run: Any, params: Any, slot: int) -> int:
     low = int(run["memory"][LOW])
-    return low + (slot - low) % room(orders)
+    return low + (slot - low) % room(params)
 
 
 @njit(cache=True)
@@ -82,7 +81,7 @@ def amount_of(run: Any, setup: Any, params: Any, cell: int) -> float:
 @njit(cache=True)
 def want_buy(run: Any, orders: Any, setup: Any, params: Any, notes: Any, cell: int) -> None:
     if cell >= int(run["memory"][LOW]):
-        slot = slot_of(orders, cell)
+        slot = slot_of(params, cell)
         price = line(setup, params, cell)
         place(run, orders, setup, notes, slot, LIMIT, BUY, price, orders[slot]["amount"], GRID)
 
@@ -90,7 +89,7 @@ def want_buy(run: Any, orders: Any, setup: Any, params: Any, notes: Any, cell: i
 @njit(cache=True)
 def want_sell(run: Any, orders: Any, setup: Any, params: Any, notes: Any, cell: int) -> None:
     if cell < top_of(run, params):
-        slot = slot_of(orders, cell)
+        slot = slot_of(params, cell)
         price = line(setup, params, cell + 1)
         place(run, orders, setup, notes, slot, LIMIT, SELL, price, orders[slot]["amount"], GRID)
 
@@ -99,7 +98,7 @@ def want_sell(run: Any, orders: Any, setup: Any, params: Any, notes: Any, cell: 
 def rest(run: Any, orders: Any, params: Any, cell: int) -> None:
     """Take the order of a cell off the book, when there is such a cell: it left the window."""
     if int(run["memory"][LOW]) <= cell < top_of(run, params):
-        cancel(orders, slot_of(orders, cell))
+        cancel(orders, slot_of(params, cell))
 
 
 @njit(cache=True)

@@ -8,7 +8,7 @@ from numba import njit
 
 from bots.engine.orders import alarm, cancel, note, place
 from bots.engine.types import BUY, MARKET, SELL
-from bots.kinds.conditions import raise_stop, stop_price
+from bots.kinds.conditions import SLOTS, market_slot, raise_stop, stop_price
 from bots.kinds.grid.cells import amount_of, fee_factor, reinvested, rest, room, slot_of, top_of, want_buy
 from bots.kinds.grid.layout import (
     ABOVE_EDGE,
@@ -16,7 +16,6 @@ from bots.kinds.grid.layout import (
     BUYS,
     CAME_BACK,
     DOWN,
-    EDGES,
     FIXED,
     GEOMETRIC,
     LEFT_ABOVE,
@@ -38,6 +37,12 @@ from markets.precision import FINE, order_fault
 
 
 @njit(cache=True)
+def edge_slot(params: Any) -> int:
+    """Slot of the alarm at the upper edge; the one at the lower edge follows."""
+    return market_slot(params) + SLOTS
+
+
+@njit(cache=True)
 def may_rise(run: Any, setup: Any, params: Any) -> bool:
     """True while the grid may still trail up."""
     memory = run["memory"]
@@ -45,9 +50,9 @@ def may_rise(run: Any, setup: Any, params: Any) -> bool:
 
 
 @njit(cache=True)
-def may_sink(run: Any, orders: Any, params: Any) -> bool:
+def may_sink(run: Any, params: Any) -> bool:
     """True while there is money for another line below."""
-    return bool(top_of(run, params) - run["memory"][LOW] < room(orders))
+    return bool(top_of(run, params) - run["memory"][LOW] < room(params))
 
 
 @njit(cache=True)
@@ -58,14 +63,14 @@ def watch_edges(run: Any, orders: Any, setup: Any, params: Any) -> None:
     tell the same story every minute.
     """
     memory, price = run["memory"], run["price"]
-    low, high, above = int(memory[LOW]), top_of(run, params), len(orders) - EDGES
+    low, high, above = int(memory[LOW]), top_of(run, params), edge_slot(params)
     if may_rise(run, setup, params):
         alarm(run, orders, above, BUY, line(setup, params, high + 1), UP)
     elif price >= line(setup, params, high):
         alarm(run, orders, above, SELL, line(setup, params, high - 1), ABOVE_EDGE)
     else:
         alarm(run, orders, above, BUY, line(setup, params, high), ABOVE_EDGE)
-    if may_sink(run, orders, params):
+    if may_sink(run, params):
         alarm(run, orders, above + 1, SELL, line(setup, params, low - 1), DOWN)
     elif price <= line(setup, params, low):
         alarm(run, orders, above + 1, BUY, line(setup, params, low + 1), BELOW_EDGE)
@@ -80,10 +85,10 @@ def move_up(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     low, high = int(memory[LOW]), top_of(run, params)
     if int(memory[LINE]) < high:
         # A sale was refused: what the top cell holds stays its own.
-        alarm(run, orders, len(orders) - EDGES, SELL, line(setup, params, high), ABOVE_EDGE)
+        alarm(run, orders, edge_slot(params), SELL, line(setup, params, high), ABOVE_EDGE)
         note(run, notes, LEFT_ABOVE, -1, line(setup, params, high + 1))
         return
-    top, lowest = line(setup, params, high), orders[slot_of(orders, low)]["amount"]
+    top, lowest = line(setup, params, high), orders[slot_of(params, low)]["amount"]
     pool = memory[POOL]
     if params[REINVEST] != 0.0:
         amount = reinvested(run, setup, lowest * line(setup, params, low) * fee_factor(setup), top)
@@ -94,10 +99,10 @@ def move_up(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         memory[FIXED] = 1.0
         note(run, notes, STAYS, -1, amount)
     else:
-        cancel(orders, slot_of(orders, low))
+        cancel(orders, slot_of(params, low))
         memory[LOW], memory[LINE] = low + 1.0, high + 1.0
         memory[RISE] += 1.0
-        orders[slot_of(orders, high)]["amount"] = amount
+        orders[slot_of(params, high)]["amount"] = amount
         rest(run, orders, params, high - int(params[BUYS]))
         want_buy(run, orders, setup, params, notes, high)
         lift_stop(run, orders, setup, params, line(setup, params, high + 1))
@@ -124,13 +129,13 @@ def move_down(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> Non
     """
     memory = run["memory"]
     low = int(memory[LOW])
-    slot, amount = slot_of(orders, low - 1), amount_of(run, setup, params, low - 1)
+    slot, amount = slot_of(params, low - 1), amount_of(run, setup, params, low - 1)
     free = run["held_until"] == 0 and int(memory[LINE]) == low
     if free and place(run, orders, setup, notes, slot, MARKET, BUY, 0.0, amount, DOWN):
         memory[LOW] = low - 1.0
         note(run, notes, MOVED_DOWN, slot, line(setup, params, low - 1))
     else:
-        alarm(run, orders, len(orders) - 1, BUY, line(setup, params, low), BELOW_EDGE)
+        alarm(run, orders, edge_slot(params) + 1, BUY, line(setup, params, low), BELOW_EDGE)
         note(run, notes, LEFT_BELOW, -1, line(setup, params, low - 1))
 
 

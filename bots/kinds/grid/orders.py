@@ -62,7 +62,7 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     bought = 0.0
     for cell in range(cells - 1, -1, -1):
         amount = amount_of(run, setup, params, cell)
-        orders[slot_of(orders, cell)]["amount"] = amount
+        orders[slot_of(params, cell)]["amount"] = amount
         if line(setup, params, cell) >= price:
             memory[LINE] = float(cell)
             bought += amount
@@ -86,7 +86,7 @@ def started(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
 @njit(cache=True)
 def bought(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     """A cell holds now: it sells, and the window of resting orders moves down."""
-    cell = cell_in(run, orders, trade["slot"])
+    cell = cell_in(run, params, trade["slot"])
     run["memory"][LINE] = float(cell)
     if params[REINVEST] != 0.0 and trade["tag"] == GRID:
         fee = fee_factor(setup)
@@ -99,7 +99,7 @@ def bought(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: An
 @njit(cache=True)
 def sold(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     """A cell has sold: it buys again, and the window of resting orders moves up."""
-    cell = cell_in(run, orders, trade["slot"])
+    cell = cell_in(run, params, trade["slot"])
     run["memory"][LINE] = float(cell + 1)
     count_cycle(run, setup, trade, line(setup, params, cell))
     if params[REINVEST] != 0.0:
@@ -145,7 +145,7 @@ def on_trade(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: 
         sold(run, orders, setup, params, notes, trade)
     if trade["tag"] == DOWN:
         watch_edges(run, orders, setup, params)
-        if not may_sink(run, orders, params):
+        if not may_sink(run, params):
             note(run, notes, LEFT_BELOW, trade["slot"], run["price"])
 
 

@@ -17,8 +17,10 @@ class Command(SeriesCommand):
         asked = self.asked(options)
         engine_began = time.perf_counter()
         try:
-            services.validate(asked.kind, asked.params, asked.market, asked.capital)
-            result = runs.backtest(asked.kind, asked.params, asked.market, asked.capital, asked.candles)
+            services.validate(asked.kind, asked.params, asked.market, asked.timeframe, asked.capital)
+            result = runs.backtest(
+                asked.kind, asked.params, asked.market, asked.timeframe, asked.capital, asked.candles
+            )
         except ParamsError as error:
             raise bad_input(str(error)) from None
         seconds = time.perf_counter() - engine_began

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +9,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from bots import runs, services
+from bots.bars import SeriesBars
 from bots.kinds.parameters import ParamsError
 from bots.management.commands._series import Asked, SeriesCommand
 from bots.models import Account, Bot, Mode, Run, Trade
-from markets.candles import Mark
 from markets.series import Candles
 from orchestrator.commands import bad_input
 
@@ -27,7 +26,7 @@ class Command(SeriesCommand):
         began = time.perf_counter()
         asked = self.asked(options)
         try:
-            services.validate(asked.kind, asked.params, asked.market, asked.capital)
+            services.validate(asked.kind, asked.params, asked.market, asked.timeframe, asked.capital)
         except ParamsError as error:
             raise bad_input(str(error)) from None
         _forget_killed()
@@ -77,12 +76,7 @@ def _replay(run: Run, candles: Candles) -> None:
     with connection.cursor() as cursor:
         # A crash may cost the last moments of a replay, which nobody would miss.
         cursor.execute("SET synchronous_commit TO off")
-    claim = Run.objects.filter(pk=run.pk, status=Run.Status.RUNNING)
-    index = 0
-
-    def bars(marks: Sequence[Mark]) -> dict[Mark, Candles]:
-        return dict.fromkeys(marks, candles[index : index + 1])
-
-    for index in range(len(candles)):  # noqa: B007 (bars() reads it)
-        if not runs.advance(claim, bars):
+    claim, series = Run.objects.filter(pk=run.pk, status=Run.Status.RUNNING), SeriesBars(candles)
+    for series.shown in range(len(candles)):
+        if not runs.advance(claim, series):
             break

@@ -347,7 +347,7 @@ def test_replay_the_ledger_follows_from_the_trades(slug, data):
     assert run["fees"] == pytest.approx(trades["fee"].sum(), abs=1e-9)
     assert run["position"] == pytest.approx((trades["side"] * trades["amount"]).sum(), abs=1e-9)
     spent = (trades["side"] * trades["price"] * trades["amount"] + trades["fee"]).sum()
-    assert run["cash"] == pytest.approx(MONEY - spent, rel=1e-9)
+    assert run["cash"] == pytest.approx(MONEY - spent, rel=1e-9, abs=1e-9)
     assert run["realized"] == pytest.approx(trades["realized"].sum(), abs=1e-6)
 
 

@@ -264,3 +264,19 @@ def test_shorts_are_liquidated_sooner_than_longs():
             KIND.validate({"leverage": 10, "size": 100, "side": side, "stop_loss": 50}, FEES, 1000)
         moves[side] = float(caught.value.problems["stop_loss"].split("liquidation at ")[1].split(" ")[0])
     assert moves == {"long": pytest.approx(9.497, abs=1e-3), "short": pytest.approx(9.403, abs=1e-3)}
+
+
+def test_a_limit_order_that_is_placed_between_two_ticks_fills_on_one():
+    """It re-enters where its trailing stop was touched, at 95.81 × 0.997 = 95.52257."""
+    params = {
+        "size": 10,
+        "leverage": 1,
+        "positions": 2,
+        "entry": "limit",
+        "entry_price": 97.0,
+        "trailing_distance": 0.3,
+    }
+    _, steps = play(
+        "futures_position", params, bars((95.81, 106.28, 92.97, 101.01)), Terms(tick=0.01, lot=0.001, margin=True)
+    )
+    assert [trade[1] for trade in fills(steps)][:3] == [95.81, 95.52, 95.52]
