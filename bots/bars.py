@@ -14,6 +14,8 @@ MOST_BARS = 20_000
 
 
 class Bars(Protocol):
+    waits: bool  # whether what is not known yet of the last candles may still come
+
     def after(self, marks: Sequence[Mark]) -> dict[Mark, Candles]:
         """For each mark (market id, timeframe in s, open time of the last candle seen) the closed candles after it."""
 
@@ -23,6 +25,8 @@ class Bars(Protocol):
 
 class StoredBars:
     """Candles from the database."""
+
+    waits = True
 
     def after(self, marks: Sequence[Mark]) -> dict[Mark, Candles]:
         return store.load_after(marks, MOST_BARS)
@@ -36,6 +40,8 @@ STORED = StoredBars()
 
 class SeriesBars:
     """A market's series that was loaded before, shown candle by candle; what is older comes from the database."""
+
+    waits = False
 
     def __init__(self, candles: Candles) -> None:
         self._candles = candles

@@ -15,6 +15,7 @@ SCALE = Decimal(1).scaleb(-18)
 WIDE = Context(prec=60)
 # The columns hold less.
 LIMIT = Decimal(10) ** 20
+FIGURES = ("cash", "position", "cost", "realized", "fees", "funding")
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Book:
     cost: Decimal = Decimal(0)
     realized: Decimal = Decimal(0)
     fees: Decimal = Decimal(0)
+    funding: Decimal = Decimal(0)
 
     def apply(self, side: int, price: Decimal, amount: Decimal, fee: Decimal) -> Decimal:
         """Book a trade; side 1 buys, -1 sells. Returns the profit it locked in, before its fee."""
@@ -35,6 +37,12 @@ class Book:
             self.realized += realized
             self.fees += fee
         return realized
+
+    def pay(self, paid: Decimal) -> None:
+        """Book funding of a swap; negative when received."""
+        with localcontext(WIDE):
+            self.cash -= paid
+            self.funding += paid
 
     def _move(self, side: int, price: Decimal, amount: Decimal) -> Decimal:
         realized = Decimal(0)
@@ -62,6 +70,6 @@ class Book:
 
     def check(self) -> None:
         """Raises ValueError for a figure that its column cannot hold."""
-        for name in ("cash", "position", "cost", "realized", "fees"):
+        for name in FIGURES:
             if abs(getattr(self, name)) >= LIMIT:
                 raise ValueError(f"{name} must be below {LIMIT:.0e} to be stored, not {getattr(self, name):.6g}.")

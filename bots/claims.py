@@ -16,8 +16,8 @@ from bots.models import Run
 
 # What stepping changes: read anew, under the row's lock, whenever a run is claimed.
 CHANGING = (
-    "status", "bar_time", "state", "orders", "cash", "position", "cost", "realized", "fees", "equity", "trades_count",
-    "last_price",
+    "status", "bar_time", "state", "orders", "cash", "position", "cost", "realized", "fees", "funding", "equity",
+    "trades_count", "last_price",
 )  # fmt: skip
 KEPT = 20_000  # more than one claim may bring
 

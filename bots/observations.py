@@ -33,6 +33,7 @@ class Observations:
     """
 
     def __init__(self, bars: Bars) -> None:
+        self.waits = bars.waits
         self._bars = bars
         self._seen: dict[tuple[str, Any, Mark], Seen] = {}
         self._lead: tuple[tuple[int, int, int], int, Candles] = ((0, 0, 0), 0, Candles.empty())

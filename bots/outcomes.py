@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from django.utils import timezone
 
-from bots.book import Book
+from bots.book import FIGURES, Book
 from bots.engine.run import Engine
 from bots.engine.simulate import Steps
 from bots.engine.types import FAILED, STOPPED
-from bots.models import Bot, EquitySnapshot, Event, Run, Trade
+from bots.models import Bot, EquitySnapshot, Event, FundingPayment, Run, Trade
 from bots.quiet import EQUITY_EVERY
-from bots.records import ExactTrade, exact_trade, moment, note_event, trade_event
+from bots.records import (
+    ExactPayment,
+    ExactTrade,
+    Told,
+    exact_payment,
+    exact_trade,
+    in_order,
+    moment,
+    note_event,
+    payment_event,
+    trade_event,
+)
 from markets.series import Candles
+
+UNPAID: Told = (
+    Event.Level.WARNING, "funding", "The funding rate is not known: nothing was paid or received for the position.", {},
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -27,6 +43,7 @@ class Outcome:
     engine: Engine | None = None
     trades: list[ExactTrade] = field(default_factory=list)
     trade_rows: list[Trade] = field(default_factory=list)
+    payment_rows: list[FundingPayment] = field(default_factory=list)
     holdings: list[tuple[Decimal, Decimal]] = field(default_factory=list)  # position and its average after each trade
     equity: list[EquitySnapshot] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -34,19 +51,26 @@ class Outcome:
     ended: str = ""  # the bot's new status when the run is over
 
     @classmethod
-    def of(cls, run: Run, engine: Engine, steps: Steps, candles: Candles) -> Outcome:
-        """Take over what the engine did; nothing is stored yet."""
+    def of(cls, run: Run, engine: Engine, steps: Steps, candles: Candles, unknown_rate: int | None = None) -> Outcome:
+        """Take over what the engine did; nothing is stored yet.
+
+        unknown_rate: when funding settled, ms UTC, whose rate nobody told, with a position held.
+        """
         outcome = cls(run, engine)
         kind, market = engine.kind, run.market
         outcome.equity = _equity_rows(run, steps, candles)
         outcome.trades = [exact_trade(record, kind, market) for record in steps.trades]
         outcome.events += _gap_events(run, candles)
-        outcome._book(candles)
+        if unknown_rate is not None:
+            outcome.events.append(event_row(run, UNPAID, moment(unknown_rate)))
+        payments = [exact_payment(record, market) for record in steps.payments]
+        outcome._book(candles, payments)
         outcome.events += [event_row(run, note_event(note, kind), moment(note["time"])) for note in steps.notes]
         outcome.events += [
             event_row(run, trade_event(row, trade, kind, market), trade.time)
             for row, trade in zip(outcome.trade_rows, outcome.trades, strict=True)
         ]
+        outcome.events += [event_row(run, payment_event(payment, market), payment.time) for payment in payments]
         outcome.events.sort(key=lambda event: event.time)
         outcome._take_state()
         return outcome
@@ -58,17 +82,21 @@ class Outcome:
         outcome.events.append(event_row(run, (Event.Level.ERROR, "failed", reason, {}), timezone.now()))
         return outcome
 
-    def _book(self, candles: Candles) -> None:
-        """Book the trades exactly, one row each, and the figures of the last candle."""
+    def _book(self, candles: Candles, payments: Sequence[ExactPayment]) -> None:
+        """Book trades and payments exactly, one row each, and the figures of the last candle."""
         run = self.run
-        book = Book(run.cash, run.position, run.cost, run.realized, run.fees)
-        for trade in self.trades:
-            realized = book.apply(trade.direction, trade.price, trade.amount, trade.fee)
+        book = Book(*(getattr(run, name) for name in FIGURES))
+        for step in in_order(self.trades, payments):
+            if isinstance(step, ExactPayment):
+                book.pay(step.paid)
+                self.payment_rows.append(_payment_row(run, step))
+                continue
+            realized = book.apply(step.direction, step.price, step.amount, step.fee)
             run.trades_count += 1
-            self.trade_rows.append(_trade_row(run, trade, realized))
+            self.trade_rows.append(_trade_row(run, step, realized))
             self.holdings.append((book.position, book.average))
         book.check()
-        for name in ("cash", "position", "cost", "realized", "fees"):
+        for name in FIGURES:
             setattr(run, name, getattr(book, name))
         run.last_price = float(candles.close[-1])
         run.equity = book.equity(Decimal(repr(run.last_price)))
@@ -83,6 +111,10 @@ class Outcome:
         # One that ended itself at a close still has to close its position, at the next open.
         if status in (STOPPED, FAILED) and not self.engine.wanted().size:
             self.ended = Bot.Status.STOPPED if status == STOPPED else Bot.Status.FAILED
+
+
+def _payment_row(run: Run, payment: ExactPayment) -> FundingPayment:
+    return FundingPayment(run=run, bot_id=run.bot_id, **asdict(payment))
 
 
 def _trade_row(run: Run, trade: ExactTrade, realized: Decimal) -> Trade:

@@ -8,6 +8,7 @@ import numpy as np
 from django.db import connection
 
 from bots.engine.run import Engine
+from bots.engine.simulate import Steps
 from bots.engine.types import RUN
 from bots.models import Mode, Run
 from markets.series import Candles
@@ -34,8 +35,10 @@ FROM pg_temp.mark_stage AS new JOIN bots_run AS run ON run.id = new.run ON CONFL
 _BEGIN, _END = RUN.fields["time"][1], RUN.fields["price"][1] + 8  # type: ignore[index]
 
 
-def is_quiet(run: Run, engine: Engine, candles: Candles) -> bool:
+def is_quiet(run: Run, engine: Engine, steps: Steps, candles: Candles) -> bool:
     """True when stepping changed nothing but the time and the price, and no candle was missing."""
+    if len(steps.trades) or len(steps.notes) or len(steps.payments):
+        return False
     if (np.diff(candles.time, prepend=run.bar_time) != run.timeframe * 1000).any():
         return False  # a gap is an event
     state, orders = engine.save()

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, TextIO
+from operator import attrgetter
+from typing import Any, TextIO, TypeVar
 
 from bots.engine import types
 from bots.engine.types import BUY, LIQUIDATION, ORDER_TYPES, Terms
@@ -101,6 +102,36 @@ def exact_trade(record: Any, kind: Kind, market: Market) -> ExactTrade:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ExactPayment:
+    """Funding that a position paid (or received: negative), in the market's own digits."""
+
+    time: datetime
+    rate: float
+    price: Decimal
+    position: Decimal
+    paid: Decimal
+
+
+def exact_payment(record: Any, market: Market) -> ExactPayment:
+    return ExactPayment(
+        time=moment(record["time"]),
+        rate=float(record["limit"]),
+        price=to_decimal(record["price"], market.tick),
+        position=int(record["side"]) * to_decimal(record["amount"], market.lot),
+        paid=to_decimal(record["fee"], FEE_STEP),
+    )
+
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def in_order(trades: Iterable[A], payments: Iterable[B]) -> list[A | B]:
+    """Trades and payments as they came: funding is paid at the open of a candle, before it trades."""
+    return sorted([*payments, *trades], key=attrgetter("time"))
+
+
 def exact_order(record: Any, market: Market) -> tuple[Decimal | None, Decimal, Decimal]:
     """(price, amount, filled) of a wanted order; no price for market orders."""
     price = None if ORDER_TYPES[record["type"]] == "market" else to_decimal(record["price"], market.tick)
@@ -118,6 +149,8 @@ def note_event(record: Any, kind: Kind) -> Told:
     figures = {"price": f"{record['price']:.10g}", "value": f"{record['value']:.10g}"}
     looked_at = code in kind.warnings or (code in ENGINE_NOTES and code != types.RELEASED)
     level = Event.Level.WARNING if looked_at else Event.Level.INFO
+    if code == types.LIQUIDATED:
+        level = Event.Level.ERROR
     return level, NOTE_CODES.get(code, "decision"), text.format(**figures), figures | _until(record)
 
 
@@ -138,8 +171,19 @@ def trade_event(row: Trade, trade: ExactTrade, kind: Kind, market: Market) -> To
     return Event.Level.INFO, "trade", text, {"number": row.number}
 
 
+def payment_event(payment: ExactPayment, market: Market) -> Told:
+    """A payment of funding in words."""
+    verb = "Paid" if payment.paid > 0 else "Received"
+    held = "long" if payment.position > 0 else "short"
+    text = (
+        f"{verb} {abs(payment.paid).normalize():f} {market.quote} of funding, {100 * payment.rate:.6g} % on "
+        f"{abs(payment.position).normalize():f} {market.base} held {held}."
+    )
+    return Event.Level.INFO, "funding", text, {}
+
+
 def _reason(trade: ExactTrade, kind: Kind) -> str:
-    return "the margin was used up" if trade.tag == LIQUIDATED_TAG else kind.reasons[trade.tag]
+    return "liquidated, the margin was used up" if trade.tag == LIQUIDATED_TAG else kind.reasons[trade.tag]
 
 
 def write_trades(file: TextIO, rows: Iterable[Any], market: Market) -> None:

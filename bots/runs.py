@@ -15,20 +15,20 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
+from bots import funding, writes
 from bots import quiet as quiet_runs
-from bots import writes
 from bots.bars import STORED, Bars
 from bots.book import Book
 from bots.claims import CHANGING, claim, kept_engine
 from bots.engine.run import Engine
-from bots.engine.simulate import Steps, Stretch, step, step_many
+from bots.engine.simulate import NO_FUNDING, Steps, Stretch, step, step_many
 from bots.kinds import KINDS
 from bots.models import Mode, Run
-from bots.observations import Observations, observe
+from bots.observations import observe
 from bots.outcomes import Outcome
 from bots.quiet import is_quiet
-from bots.records import ExactTrade, exact_trade, terms_of
-from markets.candles import Mark
+from bots.records import ExactPayment, ExactTrade, exact_payment, exact_trade, in_order, terms_of
+from bots.stretches import Stretches
 from markets.models import Feed, Market
 from markets.series import Candles
 
@@ -43,11 +43,12 @@ FAULTS = (ValueError, ArithmeticError, LookupError, TypeError)
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What a backtest came to. trades and book are exact; steps.equity is quote at each close, float64."""
+    """What a backtest came to. trades, payments and book are exact; steps.equity is quote at each close, float64."""
 
     engine: Engine
     steps: Steps
     trades: list[ExactTrade]
+    payments: list[ExactPayment]
     book: Book
 
 
@@ -57,11 +58,17 @@ def backtest(
     """Run a kind over candles of `timeframe` seconds; stores nothing. Raises ParamsError."""
     kind, terms = KINDS[kind_slug], terms_of(market)
     engine = Engine.new(kind, kind.validate(raw, terms, float(capital)), terms, float(capital))
-    steps = step(engine, candles, observe(kind, engine.params, market.pk, timeframe, candles))
-    trades, book = [exact_trade(record, kind, market) for record in steps.trades], Book(cash=capital)
-    for trade in trades:
-        book.apply(trade.direction, trade.price, trade.amount, trade.fee)
-    return Backtest(engine, steps, trades, book)
+    seen = observe(kind, engine.params, market.pk, timeframe, candles)
+    paid = funding.rates_of((market.pk, timeframe, 0), candles) if terms.margin else NO_FUNDING
+    steps = step(engine, candles, seen, paid)
+    trades = [exact_trade(record, kind, market) for record in steps.trades]
+    payments, book = [exact_payment(record, market) for record in steps.payments], Book(cash=capital)
+    for happened in in_order(trades, payments):
+        if isinstance(happened, ExactPayment):
+            book.pay(happened.paid)
+        else:
+            book.apply(happened.direction, happened.price, happened.amount, happened.fee)
+    return Backtest(engine, steps, trades, payments, book)
 
 
 def due() -> QuerySet[Run]:
@@ -69,7 +76,7 @@ def due() -> QuerySet[Run]:
     ahead = Feed.objects.filter(
         market=OuterRef("market"), timeframe=OuterRef("timeframe"), synced_to__gt=OuterRef("bar_time")
     )
-    running = Run.objects.filter(Exists(ahead), status=Run.Status.RUNNING).exclude(mode=Mode.REPLAY)
+    running = Run.objects.filter(Exists(ahead), funding.KNOWN, status=Run.Status.RUNNING).exclude(mode=Mode.REPLAY)
     return running.order_by("market_id", "timeframe", "id")
 
 
@@ -91,25 +98,25 @@ def _lead(shard: Sequence[Run], bars: Bars) -> tuple[list[Outcome], list[tuple[R
 
     One that cannot be stepped fails alone, with its reason.
     """
-    new = bars.after(sorted({_mark(run) for run in shard}))
-    observations = Observations(bars)
+    stretches = Stretches(shard, bars)
     outcomes: list[Outcome] = []
     quiet: list[tuple[Run, Candles]] = []
     ready: list[Ready] = []
     for run in shard:
         try:
-            if len(candles := new[_mark(run)]):
-                engine = kept_engine(run)
-                ready.append((run, engine, Stretch(candles, observations.of(engine, _mark(run), candles))))
+            engine = kept_engine(run)
+            if len((stretch := stretches.of(run, engine)).candles):
+                ready.append((run, engine, stretch))
         except FAULTS as error:
             outcomes.append(_failed(run, error))
     for (run, engine, stretch), steps in _stepped(ready):
+        unknown_rate = stretches.unknown_rate(run) if run.position else None
         if isinstance(steps, Exception):
             outcomes.append(_failed(run, steps))
-        elif not len(steps.trades) and not len(steps.notes) and is_quiet(run, engine, stretch.candles):
+        elif unknown_rate is None and is_quiet(run, engine, steps, stretch.candles):
             quiet.append((run, stretch.candles))
         else:
-            outcomes.append(_outcome(run, engine, stretch, steps))
+            outcomes.append(_outcome(run, engine, stretch, steps, unknown_rate))
     return outcomes, quiet
 
 
@@ -125,9 +132,9 @@ def _stepped(ready: list[Ready]) -> list[tuple[Ready, Steps | Exception]]:
     return list(zip(ready, steps, strict=True))
 
 
-def _outcome(run: Run, engine: Engine, stretch: Stretch, steps: Steps) -> Outcome:
+def _outcome(run: Run, engine: Engine, stretch: Stretch, steps: Steps, unknown_rate: int | None) -> Outcome:
     try:
-        return Outcome.of(run, engine, steps, stretch.candles)
+        return Outcome.of(run, engine, steps, stretch.candles, unknown_rate)
     except FAULTS as error:
         return _failed(run, error)
 
@@ -136,10 +143,6 @@ def _failed(run: Run, error: Exception) -> Outcome:
     log.error("run %s cannot be stepped", run.pk, exc_info=error)
     run.refresh_from_db(fields=CHANGING)  # what was booked before the fault is not stored
     return Outcome.failure(run, str(error))
-
-
-def _mark(run: Run) -> Mark:
-    return run.market_id, run.timeframe, run.bar_time
 
 
 def advance_due() -> int:

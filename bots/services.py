@@ -263,8 +263,10 @@ def ending(run: Run, close_position: bool, code: str, opening: str) -> Outcome:
     """The outcome of ending a run that is locked; stores nothing. opening: how its Event begins. Raises Refused."""
     outcome, position = Outcome(run, orders_changed=True), ""
     if run.position and close_position:
-        outcome = _sold(run)
-        position = ", its position is sold"
+        outcome = _closed(run)
+        position = ", its position is sold" if run.market.type != "swap" else ", its position is closed"
+    elif run.position and run.market.type == "swap":
+        raise Refused("a position on a swap cannot be kept without a bot that looks after its margin; close it.")
     elif run.position:
         position = ", its position is kept in the account"
     sentence = f"{opening}: its orders are withdrawn{position}."
@@ -277,14 +279,19 @@ def _by(name: str) -> str:
     return f" by {name}" if name else ""
 
 
-def _sold(run: Run) -> Outcome:
-    """The outcome of selling what the run holds as one market order at the last price. Raises Refused."""
+def _closed(run: Run) -> Outcome:
+    """The outcome of selling (or buying back) what the run holds as one market order at the last price.
+
+    Raises Refused.
+    """
     price, market = run.market.last or run.last_price, run.market
     if price is None:
         raise Refused(f"{market.symbol} has no price yet; stop the bot and keep its position.")
-    small = refusal(float(run.position), price, float(market.lot), float(market.min_amount), float(market.min_cost))
+    small = refusal(
+        abs(float(run.position)), price, float(market.lot), float(market.min_amount), float(market.min_cost)
+    )
     if small:
-        raise Refused(f"the position cannot be sold: {small} Stop the bot and keep its position.")
+        raise Refused(f"the position cannot be closed: {small} Stop the bot and keep its position.")
     engine = _engine(run)
     engine.want_flat()
     now = int(timezone.now().timestamp() * 1000)

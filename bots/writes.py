@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 import numpy as np
 from django.utils import timezone
@@ -13,12 +14,12 @@ from bots import balances, rows
 from bots.engine.reconcile import reconcile
 from bots.engine.run import Engine
 from bots.engine.types import ORDER, ORDER_TYPES
-from bots.models import EquitySnapshot, Event, Mode, Order, Position, Run, Side, Trade
+from bots.models import EquitySnapshot, Event, FundingPayment, Mode, Order, Position, Run, Side, Trade
 from bots.outcomes import Outcome, client_id
 from bots.records import ExactTrade, exact_order, moment
 from orchestrator import notify
 
-_RUN_FIGURES = ("cash", "position", "cost", "realized", "fees", "equity", "trades_count", "last_price")
+_RUN_FIGURES = ("cash", "position", "cost", "realized", "fees", "funding", "equity", "trades_count", "last_price")
 _RUN_STATE = ("bar_time", "state", "orders", "status", "reason", "stopped_at")
 _POSITION_FIGURES = ("status", "side", "amount", "average_price", "realized", "closed_at")
 
@@ -27,6 +28,7 @@ def write(shard: Sequence[Outcome]) -> None:
     """Store a shard's outcomes with one statement a table; inside the caller's transaction."""
     changed = [outcome for outcome in shard if outcome.orders_changed]
     Trade.objects.bulk_create([row for outcome in shard for row in outcome.trade_rows])
+    FundingPayment.objects.bulk_create([row for outcome in shard for row in outcome.payment_rows])
     write_orders(changed)
     _write_positions([outcome for outcome in shard if outcome.trades])
     EquitySnapshot.objects.bulk_create([row for outcome in shard for row in outcome.equity], ignore_conflicts=True)
@@ -134,9 +136,13 @@ def _write_ends(ended: Sequence[Outcome]) -> None:
 
 
 def end(run: Run, status: str, reason: str) -> None:
-    """Mark a run and its bot as over and give the account what the run holds. Saves neither row."""
+    """Mark a run and its bot as over and give the account what the run holds. Saves neither row.
+
+    Of a swap that could not be closed any more the account gets what it is worth at the last price.
+    """
     run.status, run.reason, run.stopped_at = Run.Status.STOPPED, reason[:300], timezone.now()
     run.bot.status, run.bot.reason, run.bot.updated_at = status, reason[:300], run.stopped_at
     if run.mode != Mode.REPLAY:
-        balances.release(run.bot.account, run.market.quote, run.cash)
-        balances.release(run.bot.account, run.market.base, run.position)
+        on_margin = run.market.type == "swap"
+        balances.release(run.bot.account, run.market.quote, max(run.equity, Decimal(0)) if on_margin else run.cash)
+        balances.release(run.bot.account, run.market.base, Decimal(0) if on_margin else run.position)

@@ -42,13 +42,13 @@ def equity(run: Any, price: float) -> float:
 
 
 @njit(cache=True)
-def pay(run: Any, trades: Any, price: float, rate: float) -> None:
+def pay(run: Any, trades: Any, price: float, rate: float, fee_step: float) -> None:
     """Pay (or receive) funding on the position: its value at a price times the rate; longs pay a positive rate.
 
     It is recorded beside the trades: the amount is the position's, the fee what was paid.
     """
     position = run["position"]
-    paid = position * price * rate
+    paid = round_to_step(position * price * rate, fee_step)
     run["cash"] -= paid
     run["funding"] += paid
     payment = trades[run["trades"]]

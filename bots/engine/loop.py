@@ -109,7 +109,7 @@ def open_bar(
         release(run, orders, notes)
         watch(run, orders)
     if rate != 0.0 and run["position"] != 0.0:
-        pay(run, trades, price, rate)
+        pay(run, trades, price, rate, setup["fee_step"])
         margin(run, orders, setup)
         watch(run, orders)
 

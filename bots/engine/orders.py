@@ -132,11 +132,14 @@ def close(run: Any, orders: Any, setup: Any, notes: Any, slot: int, tag: int) ->
 
 @njit(cache=True)
 def end(run: Any, orders: Any, setup: Any, notes: Any, slot: int, sell: bool, code: int, tag: int) -> None:
-    """Withdraw everything and end the run with a note; close the position through a slot, or keep it."""
+    """Withdraw everything and end the run with a note; close the position through a slot, or keep it.
+
+    On margin it is always closed: an account can hold coins, but no position that no bot looks after.
+    """
     cancel_all(orders)
     run["status"] = STOPPED
     note(run, notes, code, -1, run["position"])
-    if sell:
+    if sell or setup["leverage"] > 0.0:
         close(run, orders, setup, notes, slot, tag)
 
 

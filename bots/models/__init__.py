@@ -5,6 +5,7 @@ from __future__ import annotations
 from bots.models.account import Account, Balance, Mode
 from bots.models.bot import Bot, BotQuerySet
 from bots.models.event import Event
+from bots.models.funding import FundingPayment
 from bots.models.halt import Halt
 from bots.models.order import Order, Side
 from bots.models.position import EquitySnapshot, Position
@@ -18,6 +19,7 @@ __all__ = [
     "BotQuerySet",
     "EquitySnapshot",
     "Event",
+    "FundingPayment",
     "Halt",
     "Mode",
     "Order",

@@ -25,7 +25,7 @@ class Order(models.Model):
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_index=False)
     client_id = models.CharField(max_length=40, help_text="Deterministic: run, slot, sequence.")
     slot = models.IntegerField(help_text="Place among the run's wanted orders.")
-    type = models.CharField(max_length=10)
+    type = models.CharField(max_length=12)
     side = models.CharField(max_length=4, choices=Side)
     price = price_field(null=True, help_text="Limit or trigger price; null for market orders.")
     amount = price_field()

@@ -39,6 +39,7 @@ class Run(models.Model):
     equity = price_field()
     realized = price_field(default=0)
     fees = price_field(default=0)
+    funding = price_field(default=0, help_text="Paid on swaps, negative when received.")
     trades_count = models.PositiveIntegerField(default=0)
     last_price = models.FloatField(null=True)
     started_at = models.DateTimeField(default=timezone.now)

@@ -77,14 +77,15 @@ def _run_figures(bot: Any, run: Run | None, now: datetime) -> list[dict[str, Any
     ]
     if run is None:
         return figures_
-    realized = run.realized - run.fees
+    realized = run.realized - run.fees - run.funding
+    funding = f", {formats.money_change(-run.funding, currency)} of funding" if bot.market.type == "swap" else ""
     return [
         *figures_,
         {
             "label": "Realized",
             "value": formats.money_change(realized, currency),
-            "note": f"{formats.money(run.fees, currency)} fees paid",
-            "hint": "Locked in by this run's trades, after fees.",
+            "note": f"{formats.money(run.fees, currency)} fees paid{funding}",
+            "hint": "Locked in by this run's trades, after fees and funding.",
         },
         {"label": "Free cash", "value": formats.money(run.cash, currency), "note": currency},
         {

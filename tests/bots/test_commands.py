@@ -36,7 +36,7 @@ from tests.markets.conftest import real_candles
 
 COMMANDS = ("backtest", "paper_replay")
 KEYS = {"bars", "trades", "final_equity", "metrics", "seconds_load", "seconds_engine", "seconds_total"}
-METRICS = {*Metrics.__annotations__, "daily_returns", "monthly_returns"}
+METRICS = {*Metrics.__annotations__, "funding", "daily_returns", "monthly_returns"}
 ROWS = (Bot, Run, Order, Trade, Position, EquitySnapshot, Event, Account, Balance, get_user_model())
 
 

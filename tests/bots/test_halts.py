@@ -354,7 +354,7 @@ def test_the_command_names_what_it_could_not_sell_and_what_stays_halted(bot, acc
     Market.objects.update(min_cost=1_000_000)
     halts.halt(only(account), "ann", close_positions=False)
     told = command(capsys, "--close-positions")
-    assert "Grid: The position cannot be sold: cost must be at least 1000000, not " in told
+    assert "Grid: The position cannot be closed: cost must be at least 1000000, not " in told
     assert command(capsys, "--release").endswith("ann/Paper stays halted: Halted by ann.\n")
 
 

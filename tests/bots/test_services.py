@@ -264,7 +264,7 @@ def test_a_paused_bot_can_be_stopped(bot, account, trading):
 def test_a_position_too_small_for_the_market_is_not_sold_but_can_be_kept(bot, trading):
     Market.objects.update(min_cost=1_000_000)
     sentence = refused(services.stop, bot, close_position=True)
-    assert sentence.startswith("the position cannot be sold: cost must be at least 1000000, not ")
+    assert sentence.startswith("the position cannot be closed: cost must be at least 1000000, not ")
     assert sentence.endswith("Stop the bot and keep its position.")
     services.stop(bot, close_position=False)
 

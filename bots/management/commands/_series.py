@@ -18,9 +18,9 @@ from django.core.management.base import CommandParser
 from bots.book import Book
 from bots.kinds import KINDS
 from bots.management.commands._report import figures, lines
-from bots.models import Side
+from bots.models import FundingPayment, Side
 from bots.performance import Curve, Trades
-from bots.records import ExactTrade, write_trades
+from bots.records import ExactPayment, ExactTrade, in_order, write_trades
 from markets import candles as store
 from markets.models import Market
 from markets.series import TIMEFRAME_NAMES, Candles, timeframe_seconds
@@ -133,15 +133,26 @@ class SeriesCommand(SentenceCommand):
             )
         return candles
 
-    def report(self, asked: Asked, options: dict[str, Any], trades: list[Any], engine: float, began: float) -> None:
-        """Write the trades file and print the document. trades: ExactTrade or Trade rows, oldest first."""
+    def report(
+        self,
+        asked: Asked,
+        options: dict[str, Any],
+        trades: list[Any],
+        payments: list[Any],
+        engine: float,
+        began: float,
+    ) -> None:
+        """Write the trades file and print the document.
+
+        trades: ExactTrade or Trade rows, oldest first; payments: ExactPayment or FundingPayment rows.
+        """
         if options["trades"]:
             self._write_file(options["trades"], trades, asked.market)
-        equity, found = _figures(asked, trades)
+        book, found = _figures(asked, trades, payments)
         document = {
             "bars": len(asked.candles),
             "trades": len(trades),
-            "final_equity": equity,
+            "final_equity": float(book.equity(Decimal(repr(float(asked.candles.close[-1]))))),
             "metrics": found,
             "seconds_load": round(asked.seconds_load, 6),
             "seconds_engine": round(engine, 6),
@@ -160,18 +171,21 @@ class SeriesCommand(SentenceCommand):
             raise bad_input(f"trades cannot be written to {path}: {error.strerror}.") from None
 
 
-def _figures(asked: Asked, trades: list[Any]) -> tuple[float, dict[str, Any]]:
-    """Final equity and metrics from the exact trades, so that both commands compute them from the same figures."""
+def _figures(asked: Asked, trades: list[Any], payments: list[Any]) -> tuple[Book, dict[str, Any]]:
+    """The book and the metrics, from exact rows, so that both commands compute them from the same figures."""
     candles, book, realized, cash, position = asked.candles, Book(asked.capital), [], [asked.capital], [Decimal(0)]
-    for trade in trades:
-        realized.append(float(book.apply(_sign(trade), trade.price, trade.amount, trade.fee)))
+    steps = in_order(trades, payments)
+    for step in steps:
+        if isinstance(step, ExactPayment | FundingPayment):
+            book.pay(step.paid)
+        else:
+            realized.append(float(book.apply(_sign(step), step.price, step.amount, step.fee)))
         cash.append(book.cash)
         position.append(book.position)
-    times = np.array([int(trade.time.timestamp() * 1000) for trade in trades], np.int64)
-    seen = np.searchsorted(times, candles.time, side="right")
+    seen = np.searchsorted(_times(steps), candles.time, side="right")
     equity = np.array(cash, np.float64)[seen] + np.array(position, np.float64)[seen] * candles.close
     executed = Trades(
-        time=times,
+        time=_times(trades),
         change=np.array([float(_sign(trade) * trade.amount) for trade in trades]),
         cost=np.array([float(trade.price * trade.amount) for trade in trades]),
         fee=np.array([float(trade.fee) for trade in trades]),
@@ -179,7 +193,11 @@ def _figures(asked: Asked, trades: list[Any]) -> tuple[float, dict[str, Any]]:
         order=np.unique([_order_of(trade) for trade in trades], return_inverse=True)[1],
     )
     found = figures(Curve.of(candles, equity, float(asked.capital), asked.timeframe), executed)
-    return float(book.equity(Decimal(repr(float(candles.close[-1]))))), found
+    return book, found | {"funding": float(book.funding)}
+
+
+def _times(rows: list[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.array([int(row.time.timestamp() * 1000) for row in rows], np.int64)
 
 
 def _sign(trade: Any) -> int:

@@ -24,4 +24,4 @@ class Command(SeriesCommand):
         except ParamsError as error:
             raise bad_input(str(error)) from None
         seconds = time.perf_counter() - engine_began
-        self.report(asked, options, result.trades, seconds, began)
+        self.report(asked, options, result.trades, result.payments, seconds, began)

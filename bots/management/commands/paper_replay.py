@@ -12,7 +12,7 @@ from bots import runs, services
 from bots.bars import SeriesBars
 from bots.kinds.parameters import ParamsError
 from bots.management.commands._series import Asked, SeriesCommand
-from bots.models import Account, Bot, Mode, Run, Trade
+from bots.models import Account, Bot, FundingPayment, Mode, Run, Trade
 from markets.series import Candles
 from orchestrator.commands import bad_input
 
@@ -36,7 +36,8 @@ class Command(SeriesCommand):
             _replay(run, asked.candles)
             seconds = time.perf_counter() - engine_began
             trades = list(Trade.objects.filter(run=run).order_by("number"))
-            self.report(asked, options, trades, seconds, began)
+            payments = list(FundingPayment.objects.filter(run=run).order_by("time"))
+            self.report(asked, options, trades, payments, seconds, began)
         finally:
             _forget(run.bot)
 
@@ -58,6 +59,7 @@ def _new_run(asked: Asked) -> Run:
 def _forget(bot: Bot) -> None:
     """Leave nothing behind: the trades of a replay are play, the only ones that are ever deleted."""
     Trade.objects.filter(bot=bot, mode=Mode.REPLAY).delete()
+    FundingPayment.objects.filter(bot=bot, run__mode=Mode.REPLAY).delete()
     bot.runs.all().delete()
     bot.delete()
     bot.account.delete()

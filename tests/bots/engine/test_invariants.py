@@ -385,11 +385,16 @@ def test_a_bot_never_spends_more_than_its_allocation_nor_sells_what_it_has_not(s
 @every_spot_kind
 @given(data=st.data())
 def test_spot_kinds_trade_on_margin_as_on_spot(slug, data):
-    """At leverage 1, long only."""
+    """At leverage 1, long only. One that ends and would keep what it holds closes it on margin."""
     series, params = data.draw(candles()), data.draw(PARAMS[slug])
-    on_spot, on_margin = (led(fresh(slug, params, terms), series).trades for terms in (TERMS, MARGIN_TERMS))
+    engines = [fresh(slug, params, terms) for terms in (TERMS, MARGIN_TERMS)]
+    on_spot, on_margin = (led(engine, series).trades for engine in engines)
     for name in ("time", "side", "price", "amount", "fee"):
-        assert same(on_spot[name], on_margin[name])
+        assert same(on_spot[name], on_margin[name][: len(on_spot)])
+    if len(on_margin) > len(on_spot):
+        assert len(on_margin) == len(on_spot) + 1
+        assert engines[1].run["status"][0] == STOPPED
+        assert engines[1].run["position"][0] == 0.0
 
 
 @every_margin_kind

@@ -1,0 +1,42 @@
+"""What the runs of a shard are led through: candles, what their kinds see in them, the funding that is due.
+
+Whatever several runs need is made once and shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bots.bars import Bars
+from bots.engine.run import Engine
+from bots.engine.simulate import NO_FUNDING, Stretch
+from bots.funding import await_rates, rates_of
+from bots.models import Run
+from bots.observations import Observations
+from markets.candles import Mark
+
+
+def mark_of(run: Run) -> Mark:
+    return run.market_id, run.timeframe, run.bar_time
+
+
+class Stretches:
+    """Of a shard of claimed runs."""
+
+    def __init__(self, shard: Sequence[Run], bars: Bars) -> None:
+        swaps = {run.market_id for run in shard if run.market.type == "swap"}
+        new = bars.after(sorted({mark_of(run) for run in shard}))
+        self._candles, self._unknown = await_rates(new, swaps) if bars.waits else (new, {})
+        self._funding = {mark: rates_of(mark, candles) for mark, candles in self._candles.items() if mark[0] in swaps}
+        self._observations = Observations(bars)
+
+    def of(self, run: Run, engine: Engine) -> Stretch:
+        """Maybe an empty one."""
+        mark = mark_of(run)
+        candles = self._candles[mark]
+        seen = self._observations.of(engine, mark, candles)
+        return Stretch(candles, seen, self._funding.get(mark, NO_FUNDING))
+
+    def unknown_rate(self, run: Run) -> int | None:
+        """The first funding, ms UTC, that was not waited for any longer; before the run has seen its stretch."""
+        return self._unknown.get(mark_of(run))
