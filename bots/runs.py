@@ -22,6 +22,7 @@ from bots.book import Book
 from bots.claims import CHANGING, claim, kept_engine
 from bots.engine.run import Engine
 from bots.engine.simulate import NO_FUNDING, Steps, Stretch, step, step_many
+from bots.engine.types import EXPECTED
 from bots.kinds import KINDS
 from bots.models import Mode, Run
 from bots.observations import observe
@@ -53,11 +54,20 @@ class Backtest:
 
 
 def backtest(
-    kind_slug: str, raw: dict[str, Any], market: Market, timeframe: int, capital: Decimal, candles: Candles
+    kind_slug: str,
+    raw: dict[str, Any],
+    market: Market,
+    timeframe: int,
+    capital: Decimal,
+    candles: Candles,
+    path: int = EXPECTED,
 ) -> Backtest:
-    """Run a kind over candles of `timeframe` seconds; stores nothing. Raises ParamsError."""
+    """Run a kind over candles of `timeframe` seconds; stores nothing. Raises ParamsError.
+
+    path: which extreme of a candle comes first; bots.engine.types.PATHS has the bounds.
+    """
     kind, terms = KINDS[kind_slug], terms_of(market)
-    engine = Engine.new(kind, kind.validate(raw, terms, float(capital)), terms, float(capital))
+    engine = Engine.new(kind, kind.validate(raw, terms, float(capital)), terms, float(capital), path=path)
     seen = observe(kind, engine.params, market.pk, timeframe, candles)
     paid = funding.rates_of((market.pk, timeframe, 0), candles) if terms.margin else NO_FUNDING
     steps = step(engine, candles, seen, paid)

@@ -107,6 +107,18 @@ def test_the_document_has_the_promised_keys_and_no_others(stored, command):
     assert document["seconds_load"] <= document["seconds_total"]
 
 
+def test_bounds_say_where_the_worse_and_the_better_of_a_candles_two_ways_end(market):
+    calm = waves()
+    wide = Candles(calm.time, calm.open, calm.high + 7, calm.low - 7, calm.close, calm.volume)
+    store.upsert(market.pk, 60, wide)
+    output = StringIO()
+    call_command("backtest", *arguments(), "--bounds", "--json", stdout=output)
+    document = json.loads(output.getvalue())
+    assert set(document) == KEYS | {"worst_equity", "best_equity"}
+    assert document["worst_equity"] <= document["final_equity"] <= document["best_equity"]
+    assert document["worst_equity"] < document["best_equity"] - 100
+
+
 CASES = [
     GRID,
     GRID | {"spacing": "geometric", "size": "quote", "lines": 12},

@@ -72,7 +72,8 @@ def _length(ms: int | None) -> str:
 
 
 FORMATS: dict[str, Callable[[Any], str]] = {
-    "final_equity": _money, "funding": _money, "expectancy": _money, "fees": _money,
+    "final_equity": _money, "worst_equity": _money, "best_equity": _money, "funding": _money,
+    "expectancy": _money, "fees": _money,
     "total_return": _change, "annual_return": _change, "buy_and_hold": _change, "excess_return": _change,
     "max_drawdown": _change,
     "volatility": _share, "under_water": _share, "exposure": _share, "win_rate": _share,

@@ -141,10 +141,12 @@ class SeriesCommand(SentenceCommand):
         payments: list[Any],
         engine: float,
         began: float,
+        bounds: dict[str, float] | None = None,
     ) -> None:
         """Write the trades file and print the document.
 
-        trades: ExactTrade or Trade rows, oldest first; payments: ExactPayment or FundingPayment rows.
+        trades: ExactTrade or Trade rows, oldest first; payments: ExactPayment or FundingPayment rows; bounds: of the
+        final equity, by name.
         """
         if options["trades"]:
             self._write_file(options["trades"], trades, asked.market)
@@ -153,6 +155,7 @@ class SeriesCommand(SentenceCommand):
             "bars": len(asked.candles),
             "trades": len(trades),
             "final_equity": float(book.equity(Decimal(repr(float(asked.candles.close[-1]))))),
+            **(bounds or {}),
             "metrics": found,
             "seconds_load": round(asked.seconds_load, 6),
             "seconds_engine": round(engine, 6),

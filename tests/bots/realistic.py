@@ -1,0 +1,43 @@
+"""Parameters of every kind for prices around `price`, with what each can do switched on, for real candles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CAPITAL = 10_000
+
+
+def scaled(price: float, factor: float) -> float:
+    """A price of six digits."""
+    return float(f"{price * factor:.6g}")
+
+
+def params(slug: str, price: float, timeframe: int) -> dict[str, Any]:
+    """timeframe: of the candles, s."""
+    higher = "@1h" if timeframe < 3600 else "@1d" if timeframe < 86_400 else ""
+    return {
+        "grid": {
+            "lower": scaled(price, 0.93), "upper": scaled(price, 1.05), "lines": 25, "size": "quote",
+            "trailing_up": True, "active_buys": 4, "active_sells": 6, "stop_loss": scaled(price, 0.6),
+        },
+        "infinity_grid": {"lower": scaled(price, 0.6), "grid_profit": 0.5, "take_profit": 5, "take_profit_by": "ratio"},
+        "trailing": {"buy_distance": 0.4, "sell_activation": 0.8, "sell_distance": 0.3, "reinvest": True},
+        "dca": {
+            "base_order": 500.0, "safety_order": 500.0, "max_safety_orders": 6, "active_safety_orders": 2, "step": 0.5,
+            "volume_scale": 1.2, "take_profit": 0.6, "trailing": 0.2, "stop_loss": 12.0, "stop_loss_timeout": 600,
+        },
+        "accumulation": {"amount": 50.0, "interval": 7200, "multiplier": 1.5, "fall": 1.0, "take_profit": 1.0},
+        "signal": {
+            "long_entry": "close crosses above sma(12) and rsi(14) < 75", "long_exit": f"close < ema(30){higher}",
+            "stop_loss": 1.5, "take_profit": "1: 50, 2", "trailing_activation": 1.0, "trailing_distance": 0.5,
+            "size_by": "risk", "cooldown": 1800,
+        },
+        "futures_grid": {
+            "lower": scaled(price, 0.95), "upper": scaled(price, 1.06), "lines": 30, "direction": "neutral",
+            "leverage": 2,
+        },
+        "futures_position": {
+            "side": "short", "size": 30, "leverage": 3, "take_profit_1": 1.0, "share_1": 50, "take_profit_2": 3.0,
+            "stop_loss": 2.0, "trailing_activation": 1.5, "trailing_distance": 0.6, "positions": 0,
+        },
+    }[slug]  # fmt: skip

@@ -1,0 +1,93 @@
+"""Every kind trades the same in a backtest and on paper, on every file of real candles beside the project."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from itertools import cycle
+
+import pytest
+
+from bots import runs, services
+from bots.bars import StoredBars
+from bots.kinds import KINDS
+from bots.models import Bot, Run
+from markets import candles as store
+from markets.models import Exchange, Feed, Market
+from markets.series import timeframe_seconds
+from markets.services.imports import Target, import_candles, import_funding
+from tests.bots.realistic import CAPITAL, params
+from tests.bots.test_funding import paid
+from tests.bots.test_runs import exact, stored
+from tests.markets.conftest import DATA
+
+BEFORE, SHOWN = 300, 600  # candles that are history when the bot starts; that it sees
+NAME = re.compile(r"[a-z]+_(?P<base>[A-Z]+?)(?P<quote>USDT|BTC|PERP)(_perp_futures)?_(?P<timeframe>\d+[mhd])_.*")
+FILES = sorted(path.name for path in DATA.glob("*.csv.gz") if NAME.fullmatch(path.name))
+FUNDING = DATA / "ft_XRPUSDT_perp_fundingrate_8h_2021-11.csv.gz"
+
+
+class UnevenBars(StoredBars):
+    """What is stored, a few candles at a time."""
+
+    waits = False
+
+    def __init__(self, end: int) -> None:
+        self._end, self._sizes = end, cycle([1, 1, 2, 61, 7, 350, 3])
+
+    def after(self, marks):
+        size = next(self._sizes)
+        found = {mark: candles[:size] for mark, candles in super().after(marks).items()}
+        return {mark: candles[candles.time <= self._end] for mark, candles in found.items()}
+
+
+def imported(name: str) -> tuple[Market, int]:
+    """The market of a file, its candles stored, and their timeframe in s."""
+    words = NAME.fullmatch(name)
+    swap, quote = "perp" in name.lower(), words["quote"].replace("PERP", "USD")
+    symbol = f"{words['base']}/{quote}:{quote}" if swap else f"{words['base']}/{quote}"
+    timeframe = timeframe_seconds(words["timeframe"])
+    import_candles(DATA / name, Target("files", symbol, timeframe, create=True), skip_bad=True)
+    if swap and words["base"] == "XRP":
+        import_funding(FUNDING, "files", symbol)
+    Feed.objects.update(enabled=True)
+    return Market.objects.get(symbol=symbol), timeframe
+
+
+def suiting(market: Market) -> list[str]:
+    """Kinds of margin need a swap, the others trade everywhere."""
+    return [slug for slug, kind in KINDS.items() if market.type == "swap" or not kind.margin]
+
+
+@pytest.fixture
+def rich(owner):
+    """Enough money for every kind on every market."""
+    exchange = Exchange.objects.create(slug="files", name="Files", ccxt_id="simulated", ccxt_config={"seed": 1})
+    money = dict.fromkeys(("USDT", "BTC", "USD"), Decimal(20 * CAPITAL))
+    return services.open_paper_account(owner, "Paper", exchange, money)
+
+
+@pytest.mark.skipif(not FILES, reason="no real candles are beside the project")
+@pytest.mark.parametrize("name", FILES)
+def test_every_kind_trades_on_paper_as_in_the_backtest(name, rich):
+    market, timeframe = imported(name)
+    every = store.load(market.pk, timeframe)
+    begin = min(BEFORE, len(every) // 3)
+    candles = every[begin : begin + SHOWN]
+    traded = 0
+    for slug in suiting(market):
+        bot = Bot.objects.create(
+            owner=rich.owner, account=rich, market=market, name=slug, kind=slug, timeframe=timeframe,
+            allocation=Decimal(CAPITAL), params=params(slug, float(candles.open[0]), timeframe),
+        )  # fmt: skip
+        services.start(bot, int(candles.time[0]))
+    bars = UnevenBars(int(candles.time[-1]))
+    while runs.advance(Run.objects.filter(status="running").order_by("market_id", "id"), bars):
+        pass
+    for run in Run.objects.select_related("bot"):
+        backtest = runs.backtest(run.kind, run.params, market, timeframe, run.allocation, candles)
+        assert stored(run) == exact(backtest), run.kind
+        assert paid(run) == [(p.time, p.rate, p.price, p.position, p.paid) for p in backtest.payments]
+        assert (run.cash, run.position, run.cost) == (backtest.book.cash, backtest.book.position, backtest.book.cost)
+        traded += len(backtest.trades)
+    assert traded > Run.objects.count()
