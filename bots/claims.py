@@ -60,16 +60,22 @@ def _keep(kept: OrderedDict[Key, V], run: Run, value: V) -> V:
 
 def engine_of(run: Run) -> Engine:
     """The engine as the run left it. Raises ValueError (ParamsError too) when its state or parameters do not fit."""
-    return _restored(_fresh(run), run)
+    return restored(_fresh(run), run)
 
 
-def kept_engine(run: Run) -> Engine:
-    """The same for a claimed run: its constants are prepared once a process. Raises ValueError."""
-    return _restored(_engines.get((run.pk, run.started_at)) or _keep(_engines, run, _fresh(run)), run)
+def constants_of(run: Run) -> Engine:
+    """The engine of a claimed run before its first candle, prepared once a process; not to be stepped.
+
+    Raises ValueError.
+    """
+    return _engines.get((run.pk, run.started_at)) or _keep(_engines, run, _fresh(run))
 
 
-def _restored(fresh: Engine, run: Run) -> Engine:
-    """Candles at which nothing happened moved the columns bar_time and last_price alone; the state follows them."""
+def restored(fresh: Engine, run: Run) -> Engine:
+    """A run's engine with its saved state. Raises ValueError.
+
+    Candles at which nothing happened moved the columns bar_time and last_price alone; the state follows them.
+    """
     engine = fresh.restore(bytes(run.state), bytes(run.orders))
     engine.stand_at(run.bar_time, run.last_price)
     return engine

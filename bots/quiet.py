@@ -7,9 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from django.db import connection
 
-from bots.engine.run import Engine
-from bots.engine.simulate import Steps
-from bots.engine.types import RUN
 from bots.models import Mode, Run
 from markets.series import Candles
 from orchestrator import notify
@@ -31,19 +28,6 @@ SELECT run.bot_id, run.id, to_timestamp(new.time / 1000.0), run.cash + run.posit
     run.cash, run.position, new.price
 FROM pg_temp.mark_stage AS new JOIN bots_run AS run ON run.id = new.run ON CONFLICT (run_id, time) DO NOTHING
 """
-# Where time and price lie in a saved state, side by side: all that a quiet candle changes.
-_BEGIN, _END = RUN.fields["time"][1], RUN.fields["price"][1] + 8  # type: ignore[index]
-
-
-def is_quiet(run: Run, engine: Engine, steps: Steps, candles: Candles) -> bool:
-    """True when stepping changed nothing but the time and the price, and no candle was missing."""
-    if len(steps.trades) or len(steps.notes) or len(steps.payments):
-        return False
-    if (np.diff(candles.time, prepend=run.bar_time) != run.timeframe * 1000).any():
-        return False  # a gap is an event
-    state, orders = engine.save()
-    before = bytes(run.state)
-    return state[:_BEGIN] == before[:_BEGIN] and state[_END:] == before[_END:] and orders == bytes(run.orders)
 
 
 def marks(candles: Candles, timeframe: int) -> tuple[list[int], list[float]]:

@@ -18,16 +18,16 @@ from django.db.models import Exists, OuterRef, QuerySet
 from bots import funding, writes
 from bots import quiet as quiet_runs
 from bots.bars import STORED, Bars
+from bots.batch import FAULTS, Batch
 from bots.book import Book
-from bots.claims import CHANGING, claim, kept_engine
+from bots.claims import CHANGING, claim, constants_of, restored
 from bots.engine.run import Engine
-from bots.engine.simulate import NO_FUNDING, Steps, Stretch, step, step_many
+from bots.engine.simulate import NO_FUNDING, Laid, Steps, Stretch, happened, step, step_many
 from bots.engine.types import EXPECTED
 from bots.kinds import KINDS
 from bots.models import Mode, Run
 from bots.observations import observe
 from bots.outcomes import Outcome
-from bots.quiet import is_quiet
 from bots.records import ExactPayment, ExactTrade, exact_payment, exact_trade, in_order, terms_of
 from bots.stretches import Stretches
 from markets.models import Feed, Market
@@ -38,8 +38,6 @@ log = logging.getLogger(__name__)
 Ready = tuple[Run, Engine, Stretch]
 # Runs a transaction carries.
 SHARD = 2_500
-# Whatever the state or the figures of one run are, the others go on.
-FAULTS = (ValueError, ArithmeticError, LookupError, TypeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +71,11 @@ def backtest(
     steps = step(engine, candles, seen, paid)
     trades = [exact_trade(record, kind, market) for record in steps.trades]
     payments, book = [exact_payment(record, market) for record in steps.payments], Book(cash=capital)
-    for happened in in_order(trades, payments):
-        if isinstance(happened, ExactPayment):
-            book.pay(happened.paid)
+    for booked in in_order(trades, payments):
+        if isinstance(booked, ExactPayment):
+            book.pay(booked.paid)
         else:
-            book.apply(happened.direction, happened.price, happened.amount, happened.fee)
+            book.apply(booked.direction, booked.price, booked.amount, booked.fee)
     return Backtest(engine, steps, trades, payments, book)
 
 
@@ -108,37 +106,48 @@ def _lead(shard: Sequence[Run], bars: Bars) -> tuple[list[Outcome], list[tuple[R
 
     One that cannot be stepped fails alone, with its reason.
     """
-    stretches = Stretches(shard, bars)
-    outcomes: list[Outcome] = []
+    stretches, batch = Stretches(shard, bars), Batch(shard)
+    outcomes = [_failed(run, batch.faults[run.pk]) for run in shard if run.pk in batch.faults]
     quiet: list[tuple[Run, Candles]] = []
     ready: list[Ready] = []
     for run in shard:
         try:
-            engine = kept_engine(run)
-            if len((stretch := stretches.of(run, engine)).candles):
+            engine = batch.engines.get(run.pk)
+            if engine and len((stretch := stretches.of(run, engine)).candles):
                 ready.append((run, engine, stretch))
         except FAULTS as error:
             outcomes.append(_failed(run, error))
-    for (run, engine, stretch), steps in _stepped(ready):
+    results = _stepped(ready, batch.laid)
+    same = batch.untouched()
+    for (run, engine, stretch), steps in results:
         unknown_rate = stretches.unknown_rate(run) if run.position else None
         if isinstance(steps, Exception):
             outcomes.append(_failed(run, steps))
-        elif unknown_rate is None and is_quiet(run, engine, steps, stretch.candles):
+        # One that was stepped again alone has an engine of its own, of which the batch knows nothing.
+        elif (
+            run.pk in same
+            and engine is batch.engines[run.pk]
+            and not happened(steps)
+            and unknown_rate is None
+            and stretches.is_gapless(run)
+        ):
             quiet.append((run, stretch.candles))
         else:
             outcomes.append(_outcome(run, engine, stretch, steps, unknown_rate))
     return outcomes, quiet
 
 
-def _stepped(ready: list[Ready]) -> list[tuple[Ready, Steps | Exception]]:
+def _stepped(ready: list[Ready], laid: Sequence[Laid] = ()) -> list[tuple[Ready, Steps | Exception]]:
     """All in one call; when that fails one by one, to find the one that does."""
     try:
-        steps = step_many([engine for _, engine, _ in ready], [stretch for *_, stretch in ready])
+        steps = step_many([engine for _, engine, _ in ready], [stretch for *_, stretch in ready], laid)
     except FAULTS as error:
         if len(ready) == 1:
             return [(ready[0], error)]
         # What the engines hold now is of no use: they start again from the rows.
-        return [pair for run, _, stretch in ready for pair in _stepped([(run, kept_engine(run), stretch)])]
+        return [
+            pair for run, _, stretch in ready for pair in _stepped([(run, restored(constants_of(run), run), stretch)])
+        ]
     return list(zip(ready, steps, strict=True))
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from bots.bars import Bars
 from bots.engine.run import Engine
 from bots.engine.simulate import NO_FUNDING, Stretch
@@ -14,6 +16,7 @@ from bots.funding import await_rates, rates_of
 from bots.models import Run
 from bots.observations import Observations
 from markets.candles import Mark
+from markets.series import Candles
 
 
 def mark_of(run: Run) -> Mark:
@@ -29,6 +32,7 @@ class Stretches:
         self._candles, self._unknown = await_rates(new, swaps) if bars.waits else (new, {})
         self._funding = {mark: rates_of(mark, candles) for mark, candles in self._candles.items() if mark[0] in swaps}
         self._observations = Observations(bars)
+        self._gapless = {mark: _is_gapless(mark, candles) for mark, candles in self._candles.items()}
 
     def of(self, run: Run, engine: Engine) -> Stretch:
         """Maybe an empty one."""
@@ -37,6 +41,14 @@ class Stretches:
         seen = self._observations.of(engine, mark, candles)
         return Stretch(candles, seen, self._funding.get(mark, NO_FUNDING))
 
+    def is_gapless(self, run: Run) -> bool:
+        """False where a candle is missing, which is told; before the run has seen its stretch."""
+        return self._gapless[mark_of(run)]
+
     def unknown_rate(self, run: Run) -> int | None:
         """The first funding, ms UTC, that was not waited for any longer; before the run has seen its stretch."""
         return self._unknown.get(mark_of(run))
+
+
+def _is_gapless(mark: Mark, candles: Candles) -> bool:
+    return bool((np.diff(candles.time, prepend=mark[2]) == mark[1] * 1000).all())

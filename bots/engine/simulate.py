@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,6 +73,11 @@ class Steps:
     equity: Column
 
 
+def happened(steps: Steps) -> bool:
+    """False when nothing came of a stretch but the equity of its closes."""
+    return bool(len(steps.trades) or len(steps.notes) or len(steps.payments))
+
+
 def step(engine: Engine, candles: Candles, seen: Seen = NOTHING_SEEN, funding: Funding = NO_FUNDING) -> Steps:
     """Lead one run through candles it has not seen; the result does not depend on how they are cut.
 
@@ -80,8 +86,15 @@ def step(engine: Engine, candles: Candles, seen: Seen = NOTHING_SEEN, funding: F
     return step_many([engine], [Stretch(candles, seen, funding)])[0]
 
 
-def step_many(engines: Sequence[Engine], stretches: Sequence[Stretch]) -> list[Steps]:
-    """Lead each run through its stretch, the runs of a kind in one compiled call. Raises ValueError."""
+# Arrays that lie side by side in a larger one: (the arrays in their order, the larger one).
+Laid = tuple[list[Records], Records]
+
+
+def step_many(engines: Sequence[Engine], stretches: Sequence[Stretch], laid: Sequence[Laid] = ()) -> list[Steps]:
+    """Lead each run through its stretch, the runs of a kind in one compiled call. Raises ValueError.
+
+    laid: states and orders of the runs of a kind, where they lie side by side already, so that nothing is copied.
+    """
     kinds: dict[str, list[int]] = defaultdict(list)
     for index, engine in enumerate(engines):
         kinds[engine.kind.slug].append(index)
@@ -89,14 +102,14 @@ def step_many(engines: Sequence[Engine], stretches: Sequence[Stretch]) -> list[S
             raise ValueError(f"the {engine.kind.slug} kind must observe the candles before it is stepped.")
     results: dict[int, Steps] = {}
     for indices in kinds.values():
-        steps = _of_one_kind([engines[index] for index in indices], [stretches[index] for index in indices])
+        steps = _of_one_kind([engines[index] for index in indices], [stretches[index] for index in indices], laid)
         results |= dict(zip(indices, steps, strict=True))
     return [results[index] for index in range(len(engines))]
 
 
-def _of_one_kind(engines: list[Engine], stretches: list[Stretch]) -> list[Steps]:
+def _of_one_kind(engines: list[Engine], stretches: list[Stretch], laid: Sequence[Laid]) -> list[Steps]:
     spans, columns, curve = _laid_out(engines, stretches)
-    runs, orders = _one([engine.run for engine in engines]), _one([engine.orders for engine in engines])
+    runs, orders = _one([engine.run for engine in engines], laid), _one([engine.orders for engine in engines], laid)
     setups, params = _one([engine.setup for engine in engines]), _one([engine.vector for engine in engines])
     call = program(engines[0].kind)
     room = max(most_fills(len(engine.orders)) for engine in engines) + ROOM
@@ -118,10 +131,13 @@ def _of_one_kind(engines: list[Engine], stretches: list[Stretch]) -> list[Steps]
     ]
 
 
-def _one(arrays: Sequence[Records]) -> Records:
+def _one(arrays: Sequence[Records], laid: Sequence[Laid] = ()) -> Records:
     """The arrays one after the other; a single one itself, so that it is changed in place."""
     if len(arrays) == 1:
         return arrays[0]
+    for parts, whole in laid:
+        if len(parts) == len(arrays) and all(map(operator.is_, parts, arrays)):
+            return whole
     dtype = arrays[0].dtype
     if dtype.names is None:
         return np.concatenate(arrays)

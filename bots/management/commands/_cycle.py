@@ -92,10 +92,13 @@ def stopwatch() -> Iterator[list[float]]:
 
 
 def _markets(count: int) -> list[Market]:
+    """Spot and swaps in turn."""
     exchange = Exchange.objects.create(slug="benchmark", name="Benchmark", ccxt_id="simulated", enabled=False)
     made = Market.objects.bulk_create(
         Market(
-            exchange=exchange, symbol=f"C{index}/USDT", base=f"C{index}", quote="USDT", tick=Decimal("0.01"),
+            exchange=exchange, symbol=f"C{index}/USDT{':USDT' if index % 2 else ''}", base=f"C{index}",
+            quote="USDT", type="swap" if index % 2 else "spot", max_leverage=Decimal(20 if index % 2 else 1),
+            maintenance_rate=Decimal("0.005" if index % 2 else 0), funding_to=FIRST_MS + 10**9, tick=Decimal("0.01"),
             lot=Decimal("0.0001"), min_cost=Decimal(1), maker=Decimal("0.001"), taker=Decimal("0.001"),
         )
         for index in range(count)
@@ -105,28 +108,31 @@ def _markets(count: int) -> list[Market]:
 
 
 def _runs(count: int, markets: list[Market]) -> None:
-    """Bots of every kind in turn, as their examples say, spread over the markets."""
+    """Bots of every kind that suits, in turn, as their examples say, spread over the markets."""
     owner = get_user_model().objects.create(username="benchmark", password="!", is_active=False)
     account = Account.objects.create(owner=owner, name="Benchmark", exchange=markets[0].exchange)
-    slugs = [slug for slug, kind in KINDS.items() if kind.observe is None]
+    kinds = [kind for kind in KINDS.values() if kind.observe is None]
+    suiting = {"spot": [kind for kind in kinds if not kind.margin], "swap": kinds}
+    pairs = [(index // len(markets), markets[index % len(markets)]) for index in range(count)]
+    chosen = [(suiting[market.type][turn % len(suiting[market.type])], market) for turn, market in pairs]
     bots = Bot.objects.bulk_create(
         Bot(
-            owner=owner, account=account, market=markets[index % len(markets)], name=f"Bot {index}",
-            kind=slugs[index // len(markets) % len(slugs)], allocation=MONEY, status=Bot.Status.RUNNING,
-            params=dict(KINDS[slugs[index // len(markets) % len(slugs)]].example),
+            owner=owner, account=account, market=market, name=f"Bot {index}", kind=kind.slug, allocation=MONEY,
+            status=Bot.Status.RUNNING, params=dict(kind.example),
         )
-        for index in range(count)
+        for index, (kind, market) in enumerate(chosen)
     )  # fmt: skip
-    terms = terms_of(markets[0])
+    terms = {market.type: terms_of(market) for market in markets}
     fresh = {
-        slug: Engine.new(KINDS[slug], KINDS[slug].read(KINDS[slug].example), terms, float(MONEY)).save()
-        for slug in slugs
+        (kind.slug, market.type): Engine.new(kind, kind.read(kind.example), terms[market.type], float(MONEY)).save()
+        for kind, market in chosen[: 2 * len(markets) * len(kinds)]
     }
     Run.objects.bulk_create(
         Run(
             bot=bot, market=bot.market, number=1, mode=Mode.PAPER, kind=bot.kind, timeframe=TIMEFRAME,
-            params=bot.params, terms=asdict(terms), allocation=MONEY, cash=MONEY, equity=MONEY,
-            state=fresh[bot.kind][0], orders=fresh[bot.kind][1], bar_time=FIRST_MS - 60_000,
+            params=bot.params, terms=asdict(terms[bot.market.type]), allocation=MONEY, cash=MONEY, equity=MONEY,
+            state=fresh[bot.kind, bot.market.type][0], orders=fresh[bot.kind, bot.market.type][1],
+            bar_time=FIRST_MS - 60_000,
         )
         for bot in bots
     )  # fmt: skip
