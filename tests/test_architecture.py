@@ -19,6 +19,7 @@ PURE = (
     "markets/precision.py",
     "bots/engine/*.py",
     "bots/kinds/**/*.py",
+    "bots/forecasts/*.py",
     "bots/rules/*.py",
     "bots/risk.py",
     "bots/limits.py",
