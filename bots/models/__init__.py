@@ -9,6 +9,7 @@ from bots.models.funding import FundingPayment
 from bots.models.halt import Halt
 from bots.models.order import Order, Side
 from bots.models.position import EquitySnapshot, Position
+from bots.models.prediction import Prediction
 from bots.models.run import Run
 from bots.models.trade import Trade
 
@@ -24,6 +25,7 @@ __all__ = [
     "Mode",
     "Order",
     "Position",
+    "Prediction",
     "Run",
     "Side",
     "Trade",
