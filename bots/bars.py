@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
 from markets import candles as store
 from markets.candles import Mark
 from markets.series import Candles
@@ -45,19 +47,20 @@ class SeriesBars:
 
     def __init__(self, candles: Candles) -> None:
         self._candles = candles
-        self._older: Candles | None = None
+        self._known = candles  # with the older ones that were asked for
+        self._all = False  # no older ones are stored
         self.shown = 0  # the candle that has just closed
 
     def after(self, marks: Sequence[Mark]) -> dict[Mark, Candles]:
         return dict.fromkeys(marks, self._candles[self.shown : self.shown + 1])
 
     def before(self, market_id: int, timeframe: int, end: int, count: int) -> Candles:
-        own = self._candles[max(0, self.shown - count) : self.shown]
-        if len(own) == count:
-            return own
-        if self._older is None:
-            self._older = STORED.before(market_id, timeframe, int(self._candles.time[0]), count)
-        return Candles.joined([last(self._older, count - len(own)), own])
+        at = int(np.searchsorted(self._known.time, end))
+        if at < count and not self._all:
+            older = STORED.before(market_id, timeframe, int(self._known.time[0]), count - at)
+            self._all = len(older) < count - at
+            self._known, at = Candles.joined([older, self._known]), at + len(older)
+        return last(self._known[:at], count)
 
 
 def last(candles: Candles, count: int) -> Candles:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from bots import equity, retention, runs
+from bots import equity, forecasting, retention, runs
 
 
 @shared_task
 def advance_runs() -> int:
+    forecasting.extend(runs.due())  # first: the bots are about to ask for these predictions
     return runs.advance_due()
 
 

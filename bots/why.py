@@ -10,8 +10,13 @@ from typing import Any
 from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from bots import guards
+from bots import guards, predictions
+from bots.forecasting import PREDICTED
+from bots.forecasts import FORECASTERS
+from bots.kinds import KINDS
+from bots.kinds.parameters import ParamsError
 from bots.models import Bot, Event, Halt, Order, Run
+from bots.predictions import Series
 from markets.models import Feed
 from markets.series import TIMEFRAME_NAMES
 
@@ -20,6 +25,7 @@ PATIENCE = timedelta(seconds=120)
 # Event codes. A hold says in data["until"] (ms UTC) when it ends, as far as that is known.
 HELD, RELEASED, REFUSED, DECISION, TRADE = "held", "released", "refused", "decision", "trade"
 RESTING = Q(type="limit")
+CANDLES_LATELY = 10  # of which one at least has its prediction stored, if there are any
 
 
 def with_halts(bots: QuerySet[Bot]) -> QuerySet[Bot]:
@@ -82,6 +88,7 @@ def _reasons(bot: Any, run: Run, told: Sequence[Event], now: datetime) -> Iterat
     yield _starved(bot, run, feed, now)
     yield _unseen(run, feed, now)
     yield _held(told, now)
+    yield _unpredicted(bot, run)
     yield _resting(bot, run)
     yield _idle(told)
 
@@ -127,6 +134,24 @@ def _held(told: Sequence[Event], now: datetime) -> str:
     if until is None:
         return f"Its entries are held by a limit. {last.message}"
     return f"Its entries are held until {_clock(until)}. {last.message}" if _moment(until) > now else ""
+
+
+def _unpredicted(bot: Any, run: Run) -> str:
+    """Whether a model says nothing of the candles that it sees."""
+    if (kind := KINDS.get(run.kind)) is None or run.kind not in PREDICTED:
+        return ""
+    try:
+        models = kind.columns(kind.read(run.params))
+    except ParamsError as error:
+        return f"Its parameters cannot be read: {error}"
+    lately = range(run.bar_time, run.bar_time - CANDLES_LATELY * _length(run), -_length(run))
+    for model in models:
+        if not predictions.any_of(Series(run.market_id, run.timeframe, model), lately):
+            return (
+                f"No prediction: {model} needs about {FORECASTERS[model].lead:,} candles of {bot.market.symbol} "
+                f"{TIMEFRAME_NAMES.get(run.timeframe, '')} in a row, up to the last."
+            )
+    return ""
 
 
 def _resting(bot: Any, run: Run) -> str:

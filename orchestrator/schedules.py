@@ -17,7 +17,7 @@ class Schedule(NamedTuple):
 
 SCHEDULES = (
     Schedule("Sync candles", "markets.tasks.sync_candles", 5, "Fetches the candles that closed since the last time."),
-    Schedule("Advance runs", "bots.tasks.advance_runs", 5, "Gives running bots the candles that closed."),
+    Schedule("Advance runs", "bots.tasks.advance_runs", 5, "Gives running bots what closed, predictions included."),
     Schedule("Compute indicators", "markets.tasks.compute_indicators", 60, "Fills the indicator cache for the charts."),
     Schedule("Snapshot equity", "bots.tasks.snapshot_equity", 60, "Notes what each running bot is worth."),
     Schedule("Remove old candles", "markets.tasks.apply_retention", 3600, "Deletes candles past their keeping time."),

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from bots.kinds import accumulation, dca, futures_grid, futures_position, grid, infinity_grid, signal, trailing
+from bots.kinds import (
+    accumulation,
+    dca,
+    futures_grid,
+    futures_position,
+    grid,
+    infinity_grid,
+    prediction,
+    signal,
+    trailing,
+)
 from bots.kinds.contract import Kind
 
 KINDS: dict[str, Kind] = {
@@ -14,6 +24,7 @@ KINDS: dict[str, Kind] = {
         dca.KIND,
         accumulation.KIND,
         signal.KIND,
+        prediction.KIND,
         futures_grid.KIND,
         futures_position.KIND,
     )

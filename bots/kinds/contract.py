@@ -16,6 +16,11 @@ from bots.kinds.parameters import Parameter, ParamsError, Problems, parameters_o
 from markets.series import Candles, Column
 
 
+def no_columns(params: Any) -> tuple[str, ...]:
+    """Of a kind that looks at candles alone, or at nothing."""
+    return ()
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Kind:
     """A bot kind.
@@ -29,7 +34,8 @@ class Kind:
 
     observe(params, candles, timeframe in s, columns) says at which closes on_bar is called, and with what;
     lead(params, timeframe) how many candles it must be shown before the first one that counts; columns are further
-    series aligned with the candles, by name.
+    series aligned with the candles, by name: those that columns(params) asks for, slugs of models whose predictions
+    (bots/forecasts/) they hold, NaN where there is none.
 
     margin: it needs a market that is traded on margin, a swap; its parameters may have a field `leverage`.
     """
@@ -50,6 +56,7 @@ class Kind:
     notes: Mapping[int, str]
     warnings: frozenset[int] = frozenset()  # notes that a person should look at
     margin: bool = False
+    columns: Callable[[Any], tuple[str, ...]] = no_columns
     lead: Callable[[Any, int], int] | None = None
     observe: Callable[[Any, Candles, int, Mapping[str, Column]], Seen] | None = None
     # first_order(params, terms, allocation): quote value of the order that opens a position, where it is known before.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -179,6 +179,27 @@ def check_exits(params: Exits, terms: Terms, allocation: float) -> Problems:
     if params.leverage != 1.0 and not terms.margin:
         problems["leverage"] = f"leverage must be 1 on a spot market, not {params.leverage:.15g}."
     problems |= _check_size(params, terms, allocation) | _check_targets(params, terms)
+    return problems
+
+
+class Side(NamedTuple):
+    """Names of the two parameters that open and leave a position of a side."""
+
+    entry: str
+    exit: str
+
+
+def check_sides(params: Exits, terms: Terms, long: Side, short: Side) -> Problems:
+    """A bot that would never trade, sell short what cannot be, or hold a position that nothing ever leaves."""
+    problems: Problems = {}
+    if not getattr(params, long.entry) and not getattr(params, short.entry):
+        problems[long.entry] = f"{long.entry} or {short.entry} must be given: the bot would never trade."
+    if getattr(params, short.entry) and not terms.margin:
+        problems[short.entry] = f"{short.entry} must be empty on a spot market: only a swap can be sold short."
+    for side, other in ((long, short), (short, long)):
+        reverses = params.opposite == "reverse" and getattr(params, other.entry)
+        if getattr(params, side.entry) and not (getattr(params, side.exit) or params.leaves() or reverses):
+            problems[side.exit] = f"{side.exit}, or another exit, must be given: the position would be held for ever."
     return problems
 
 

@@ -9,7 +9,7 @@ from bots.engine.simulate import Seen
 from bots.engine.types import Terms
 from bots.kinds import directional
 from bots.kinds.contract import Kind
-from bots.kinds.directional import Exits
+from bots.kinds.directional import Exits, Side
 from bots.kinds.parameters import ParamsError, Problems, parameter
 from bots.rules import evaluate
 from bots.rules.parse import RuleError, parse
@@ -52,12 +52,7 @@ def vector(params: Params, terms: Terms) -> Column:
 
 
 def check(params: Params, terms: Terms, allocation: float) -> Problems:
-    problems = _broken(params)
-    if not params.long_entry and not params.short_entry:
-        problems["long_entry"] = "long_entry or short_entry must be given: the bot would never trade."
-    if params.short_entry and not terms.margin:
-        problems["short_entry"] = "short_entry must be empty on a spot market: only a swap can be sold short."
-    problems |= _endless(params)
+    problems = _broken(params) | directional.check_sides(params, terms, Side(*RULES[:2]), Side(*RULES[2:]))
     return directional.check_exits(params, terms, allocation) | problems
 
 
@@ -69,17 +64,6 @@ def _broken(params: Params) -> Problems:
                 parse(text)
         except RuleError as error:
             problems[name] = f"{name}, {error}"
-    return problems
-
-
-def _endless(params: Params) -> Problems:
-    """A position that nothing ever leaves."""
-    problems: Problems = {}
-    for side, other in (("long", "short"), ("short", "long")):
-        reverses = params.opposite == "reverse" and getattr(params, f"{other}_entry")
-        out = f"{side}_exit"
-        if getattr(params, f"{side}_entry") and not (getattr(params, out) or params.leaves() or reverses):
-            problems[out] = f"{out}, or another exit, must be given: the position would be held for ever."
     return problems
 
 

@@ -32,6 +32,9 @@ def params(slug: str, price: float, timeframe: int) -> dict[str, Any]:
             "stop_loss": 1.5, "take_profit": "1: 50, 2", "trailing_activation": 1.0, "trailing_distance": 0.5,
             "size_by": "risk", "cooldown": 1800,
         },
+        "prediction": {
+            "enter_above": 0.52, "exit_below": 0.5, "stop_loss": 1.5, "take_profit": "1: 50, 2", "time_limit": 20_000,
+        },
         "futures_grid": {
             "lower": scaled(price, 0.95), "upper": scaled(price, 1.06), "lines": 30, "direction": "neutral",
             "leverage": 2,

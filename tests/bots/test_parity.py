@@ -21,7 +21,7 @@ from tests.bots.test_funding import paid
 from tests.bots.test_runs import exact, stored
 from tests.markets.conftest import DATA
 
-BEFORE, SHOWN = 300, 600  # candles that are history when the bot starts; that it sees
+BEFORE, SHOWN = 3000, 600  # candles that are history when the bot starts, enough for a model; that it sees
 NAME = re.compile(r"[a-z]+_(?P<base>[A-Z]+?)(?P<quote>USDT|BTC|PERP)(_perp_futures)?_(?P<timeframe>\d+[mhd])_.*")
 FILES = sorted(path.name for path in DATA.glob("*.csv.gz") if NAME.fullmatch(path.name))
 FUNDING = DATA / "ft_XRPUSDT_perp_fundingrate_8h_2021-11.csv.gz"

@@ -8,10 +8,11 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from bots import halts, runs, services, why
+from bots import halts, predictions, runs, services, why
 from bots.engine import types
 from bots.kinds import KINDS
 from bots.models import Account, Bot, Event, Order, Run
+from bots.predictions import Series
 from bots.records import note_event
 from markets.models import Exchange, Feed, Market
 from tests.bots.conftest import GRID, MINUTE, START, bars
@@ -144,6 +145,20 @@ def test_without_orders_the_last_decision_is_the_answer(bot, close):
     assert told(bot) == "No order rests. Waiting for the price to reach the trigger at 85; it is 100."
     Event.objects.filter(code="decision").delete()
     assert told(bot) == "No order rests: it has decided nothing yet."
+
+
+def test_a_bot_without_predictions_says_what_its_model_needs(bot, close):
+    bot.kind, bot.params = "prediction", {"enter_above": 0.6, "exit_below": 0.4}
+    bot.save()
+    run = services.start(bot, START)
+    close(bars((100, 101, 99, 100)))
+    runs.advance_due()
+    sentence = "No prediction: logistic needs about 2,708 candles of SOL/USDT 1m in a row, up to the last."
+    assert told(bot) == sentence
+    predictions.upsert(Series(bot.market_id, 60, "logistic"), np.array([START]), np.array([0.5]))
+    assert told(bot) == "No order rests: it has decided nothing yet."
+    Run.objects.filter(pk=run.pk).update(params={"model": "oracle"})
+    assert told(bot) == "Its parameters cannot be read: model must be one of logistic, not 'oracle'."
 
 
 def test_a_hold_is_told_until_it_ends_or_is_lifted(bot, trading):

@@ -76,6 +76,14 @@ def parameters(text: str) -> dict[str, Any]:
     return found
 
 
+def stored_market(exchange: str, symbol: str) -> Market:
+    """Raises CommandError."""
+    market = Market.objects.filter(exchange__slug=exchange, symbol=symbol).first()
+    if market is None:
+        raise bad_input(f"market must be one that is stored, not {symbol} on {exchange}: import or sync it first.")
+    return market
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The arguments, looked up."""
@@ -107,12 +115,7 @@ class SeriesCommand(SentenceCommand):
     def asked(self, options: dict[str, Any]) -> Asked:
         """Raises CommandError."""
         began = time.perf_counter()
-        market = Market.objects.filter(exchange__slug=options["exchange"], symbol=options["market"]).first()
-        if market is None:
-            raise bad_input(
-                f"market must be one that is stored, not {options['market']} on {options['exchange']}: "
-                "import or sync it first."
-            )
+        market = stored_market(options["exchange"], options["market"])
         candles = self._candles(market, options["timeframe"], options["start"], options["end"])
         if options["trades"] and not options["trades"].absolute().parent.is_dir():
             # Said before the work, not after it.

@@ -33,6 +33,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "dca": {"base_order": 50_000, "safety_order": 50_000},
     "accumulation": {"amount": 100, "interval": 3_600},
     "signal": {"long_entry": "sma(10) crosses above sma(50)", "long_exit": "sma(10) crosses below sma(50)"},
+    "prediction": {"enter_above": 0.98, "exit_below": 0.02},
     "futures_grid": {"lower": 14_000, "upper": 15_900, "lines": 20, "leverage": 3},
     "futures_position": {"take_profit_1": 2, "stop_loss": 1, "positions": 0},
 }
@@ -89,10 +90,12 @@ def _row(slug: str, params: dict[str, Any], candles: Candles, baseline: float) -
     kind = KINDS[slug]
     terms = replace(TERMS, margin=kind.margin)
     read = kind.validate(params, terms, MONEY)
+    # Predictions are stored; making them is the work of models, not of the engine.
+    columns = {name: np.random.RandomState(1).random_sample(len(candles)) for name in kind.columns(read)}
 
     def run() -> Steps:
         # What a kind observes is a part of its work: indicators and rules.
-        seen = kind.observe(read, candles, 60, {}) if kind.observe else NOTHING_SEEN
+        seen = kind.observe(read, candles, 60, columns) if kind.observe else NOTHING_SEEN
         return step(Engine.new(kind, read, terms, MONEY), candles, seen)
 
     trades = len(run().trades)

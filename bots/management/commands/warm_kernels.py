@@ -14,6 +14,7 @@ from bots.performance import Curve, Trades, metrics
 from markets.series import Candles
 
 BAR = Candles.from_rows([(0, 100.0, 101.0, 99.0, 100.0, 1.0)])
+UNKNOWN = np.full(1, np.nan)
 
 
 class Command(BaseCommand):
@@ -23,7 +24,8 @@ class Command(BaseCommand):
         began = time.perf_counter()
         for kind in KINDS.values():
             params = kind.read(kind.example)
-            seen = kind.observe(params, BAR, 60, {}) if kind.observe else NOTHING_SEEN
+            columns = dict.fromkeys(kind.columns(params), UNKNOWN)
+            seen = kind.observe(params, BAR, 60, columns) if kind.observe else NOTHING_SEEN
             step(Engine.new(kind, params, Terms(margin=kind.margin), 1000.0), BAR, seen)
         metrics(Curve.of(BAR, np.array([1000.0]), 1000.0, 60), Trades.of(np.zeros(1, TRADE)))
         self.stdout.write(f"{len(KINDS)} kinds compiled in {time.perf_counter() - began:.1f} s")
