@@ -21,7 +21,7 @@ from markets.simulated import new_config
 USER = "demo"
 MINUTE = 60
 HISTORY_MS = 24 * 3_600_000
-MONEY = Decimal(100_000)
+MONEY = Decimal(125_000)
 
 
 class Entry(NamedTuple):
@@ -69,6 +69,26 @@ BOTS = (
             "volume_scale": 1.3,
             "take_profit": 0.9,
         },
+    ),
+    Entry(
+        "ADA crossing",
+        "ADA/USDT",
+        Decimal(10_000),
+        "signal",
+        {},
+        {
+            "long_entry": "sma(10) crosses above sma(40) and rsi(14) < 75",
+            "long_exit": "sma(10) crosses below sma(40)",
+            "stop_loss": 1.5,
+        },
+    ),
+    Entry(
+        "SOL futures",
+        "SOL/USDT:USDT",
+        Decimal(10_000),
+        "futures_grid",
+        {"lower": 0.9, "upper": 1.1},
+        {"lines": 61, "direction": "neutral", "leverage": 3},
     ),
 )
 
