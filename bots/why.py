@@ -90,7 +90,7 @@ def _reasons(bot: Any, run: Run, told: Sequence[Event], now: datetime) -> Iterat
     yield _held(told, now)
     yield _unpredicted(bot, run)
     yield _resting(bot, run)
-    yield _idle(told)
+    yield _idle(run, told)
 
 
 def _closed(bot: Any) -> str:
@@ -177,10 +177,13 @@ def _away(at: Decimal, price: float | None) -> str:
     return f" is {abs(distance):.2%} {'below' if distance < 0 else 'above'} it".replace("%", " %")
 
 
-def _idle(told: Sequence[Event]) -> str:
+def _idle(run: Run, told: Sequence[Event]) -> str:
     """Nothing rests: what the kind said last."""
     last = next((event for event in told if event.code == DECISION), None)
-    return f"No order rests. {last.message}" if last else "No order rests: it has decided nothing yet."
+    if last:
+        return f"No order rests. {last.message}"
+    observes = (kind := KINDS.get(run.kind)) is not None and kind.observe is not None
+    return "No order rests: it waits for a signal." if observes else "No order rests: it has decided nothing yet."
 
 
 def _last_refusal(told: Sequence[Event]) -> str:

@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from bots.engine.orders import alarm, cancel, end, note, place, place_trailing, trailing_alarm
-from bots.engine.types import BUY, KIND_NOTE, MARKET, SELL, STOP, Terms
+from bots.engine.orders import alarm, cancel, end, note, place, place_cost, place_trailing, trailing_alarm
+from bots.engine.types import BUY, KIND_NOTE, SELL, STOP, Terms
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import Problems, parameter
 from markets.series import Column
@@ -134,10 +134,9 @@ def check(params: Params, terms: Terms, allocation: float) -> Problems:
 
 @njit(cache=True)
 def buy(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
-    """Buy with everything there is, at the price now."""
+    """Buy with everything there is, at the next price: a turn may lie between two ticks, and cost more than it."""
     money = run["cash"] if params[_REINVEST] != 0.0 else min(run["cash"], setup["allocation"])
-    amount = money / (run["price"] * (1.0 + setup["slippage"]) * (1.0 + setup["taker"]))
-    place(run, orders, setup, notes, _TRADE, MARKET, BUY, 0.0, amount, BOUGHT)
+    place_cost(run, orders, setup, notes, _TRADE, BUY, money, BOUGHT)
 
 
 @njit(cache=True)

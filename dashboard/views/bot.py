@@ -8,7 +8,8 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from bots import why
+from bots import limits, why
+from bots.kinds import KINDS
 from bots.models import Bot, Event, Order, Position, Run, Trade
 from dashboard import charts, figures, formats, parameters, rows
 from dashboard.figures import PERIODS
@@ -63,6 +64,30 @@ def bot(request: HttpRequest, bot_id: int) -> HttpResponse:
     return render(request, "dashboard/_bot_live.html" if wants_fragment(request) else "dashboard/bot.html", context)
 
 
+def _paid(run: Run, currency: str) -> str:
+    """What was paid beside the prices of the trades."""
+    fees = f"{formats.money(run.fees, currency)} fees paid"
+    if not run.funding:
+        return fees
+    verb = "paid" if run.funding > 0 else "received"
+    return f"{fees}, {formats.money(abs(run.funding), currency)} funding {verb}"
+
+
+def _free(bot: Any, run: Run) -> dict[str, Any]:
+    """What can still be spent; on a swap what no margin is held for."""
+    currency = bot.market.quote
+    if bot.market.type != "swap":
+        return {"label": "Free cash", "value": formats.money(run.cash, currency), "note": currency}
+    leverage = limits.leverage_of(KINDS.get(run.kind), run.params)
+    margin = abs(float(run.position)) * (bot.market.last or run.last_price or 0.0) / leverage
+    return {
+        "label": "Free margin",
+        "value": formats.money(float(run.equity) - margin, currency),
+        "note": f"{formats.money(margin, currency)} held at {leverage:g}×",
+        "hint": "Equity less the margin of the position; entries that wait need margin too.",
+    }
+
+
 def _run_figures(bot: Any, run: Run | None, now: datetime) -> list[dict[str, Any]]:
     """The strip at the top: label, value and a hint each."""
     currency = bot.market.quote
@@ -78,16 +103,15 @@ def _run_figures(bot: Any, run: Run | None, now: datetime) -> list[dict[str, Any
     if run is None:
         return figures_
     realized = run.realized - run.fees - run.funding
-    funding = f", {formats.money_change(-run.funding, currency)} of funding" if bot.market.type == "swap" else ""
     return [
         *figures_,
         {
             "label": "Realized",
             "value": formats.money_change(realized, currency),
-            "note": f"{formats.money(run.fees, currency)} fees paid{funding}",
+            "note": _paid(run, currency),
             "hint": "Locked in by this run's trades, after fees and funding.",
         },
-        {"label": "Free cash", "value": formats.money(run.cash, currency), "note": currency},
+        _free(bot, run),
         {
             "label": "Trades",
             "value": formats.number(bot.trades_count, 0),

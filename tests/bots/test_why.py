@@ -156,7 +156,7 @@ def test_a_bot_without_predictions_says_what_its_model_needs(bot, close):
     sentence = "No prediction: logistic needs about 2,708 candles of SOL/USDT 1m in a row, up to the last."
     assert told(bot) == sentence
     predictions.upsert(Series(bot.market_id, 60, "logistic"), np.array([START]), np.array([0.5]))
-    assert told(bot) == "No order rests: it has decided nothing yet."
+    assert told(bot) == "No order rests: it waits for a signal."
     Run.objects.filter(pk=run.pk).update(params={"model": "oracle"})
     assert told(bot) == "Its parameters cannot be read: model must be one of logistic, not 'oracle'."
 
@@ -207,3 +207,12 @@ def test_it_costs_two_queries_for_the_bot_whatever_its_state(bot, trading, djang
     # the bot with what rests and what is halted, feeds of its market
     with django_assert_num_queries(2):
         why.answer(found.get(pk=bot.pk), run, events, NOW)
+
+
+def test_a_bot_that_looks_at_candles_waits_for_a_signal(bot, close):
+    bot.kind, bot.params = "signal", {"long_entry": "close > 1e9", "stop_loss": 1}
+    bot.save()
+    services.start(bot, START)
+    close(bars((100, 100, 100, 100)))
+    runs.advance_due()
+    assert told(bot) == "No order rests: it waits for a signal."

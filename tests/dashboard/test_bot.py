@@ -9,7 +9,7 @@ from django.utils import timezone
 from bots import services
 from bots.models import Bot, Event, Run
 from dashboard.views.bot_actions import ACTIONS
-from markets.models import Feed
+from markets.models import Feed, Market
 from tests.dashboard.cast import make_bot, make_draft
 
 
@@ -188,3 +188,13 @@ def test_a_bot_is_started_paused_resumed_and_stopped_from_its_page(client, owner
         bot.refresh_from_db()
         assert bot.status == status, answer.content.decode()
         assert f"Draft grid is {ACTIONS[action].done}." in answer.content.decode()
+
+
+def test_on_a_swap_it_shows_funding_and_free_margin(page, bot):
+    """Equity 1,023.50; 4 BTC at 101.25 hold 405 of value, a third of it at 3 times."""
+    Market.objects.filter(pk=bot.market_id).update(type="swap")
+    Run.objects.update(kind="futures_grid", params={"leverage": 3}, funding=Decimal("0.75"))
+    text = page(f"/bots/{bot.pk}/").text_
+    for shown in ("2.00 fees paid, 0.75 funding paid", "Free margin", "888.50", "135.00 held at 3×", "+27.25"):
+        assert shown in text
+    assert "Free cash" not in text

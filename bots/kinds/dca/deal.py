@@ -8,6 +8,7 @@ from numba import njit
 
 from bots.engine.orders import alarm, cancel_all, end, note, place
 from bots.engine.types import BUY, LIMIT, MARKET, NEVER, NONE, SELL
+from bots.kinds.conditions import dearest
 from bots.kinds.dca.exits import follow_high, guard, judge_stop, move_to_even, part_sold, place_stop, touched
 from bots.kinds.dca.layout import (
     BASE,
@@ -64,8 +65,13 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         note(run, notes, TOO_CHEAP, ENTRY_SLOT, params[V_MIN_PRICE])
     else:
         run["memory"][GROWTH] = growth(run, setup, params)
-        size = params[V_BASE] * (1.0 + run["memory"][GROWTH])
-        place(run, orders, setup, notes, ENTRY_SLOT, MARKET, BUY, 0.0, size / run["price"], BASE)
+        size, price = params[V_BASE] * (1.0 + run["memory"][GROWTH]), run["price"]
+        if size <= run["cash"]:
+            # Where the plan takes all the money there is, a price between two ticks must not cost more than that.
+            most = run["cash"] / (dearest(setup, price) * (1.0 + setup["taker"]))
+            place(run, orders, setup, notes, ENTRY_SLOT, MARKET, BUY, 0.0, min(size / price, most), BASE)
+        else:
+            place(run, orders, setup, notes, ENTRY_SLOT, MARKET, BUY, 0.0, size / price, BASE)
 
 
 @njit(cache=True)

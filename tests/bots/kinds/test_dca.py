@@ -7,7 +7,7 @@ from bots.engine.types import LIMIT, STOPPED, Terms
 from bots.kinds import KINDS
 from bots.kinds.dca.params import safety_orders
 from bots.kinds.parameters import ParamsError
-from tests.bots.conftest import bars, play
+from tests.bots.conftest import bars, fills, play
 
 KIND = KINDS["dca"]
 # 100 at the base, safety orders of 100 and 200 quote at 10 % and 30 % below.
@@ -234,3 +234,13 @@ def test_safety_orders_are_given_in_one_way_alone():
     assert caught.value.problems == {
         "custom_steps": "custom_steps take the place of safety_order: leave one of the two empty."
     }
+
+
+def test_a_plan_that_takes_all_the_money_begins_between_two_ticks_too():
+    """A trailing profit ends the first deal at 1.015 × 0.997 = 1.011955: the next one begins there, at 1.012."""
+    terms = Terms(tick=0.0001, lot=0.001, taker=0.001, fee_step=1e-8)
+    params = {"base_order": 999.0, "max_safety_orders": 0, "take_profit": 1, "trailing": 0.3, "reinvest": 100}
+    rows = [(1, 1, 1, 1), (1, 1.015, 1, 1.01), (1.01, 1.01, 1.01, 1.01)]
+    engine, steps = play("dca", params, bars(*rows), terms, 1000.0)
+    assert [trade[0] for trade in fills(steps)] == ["buy", "sell", "buy"]
+    assert 0 <= engine.run["cash"][0] < 1

@@ -113,3 +113,13 @@ def test_parameters_that_do_not_fit_get_a_sentence(changed, field, sentence):
     with pytest.raises(ParamsError) as caught:
         KIND.validate(PARAMS | changed, Terms(taker=0.001), 1000)
     assert caught.value.problems == {field: sentence}
+
+
+def test_a_turn_between_two_ticks_is_bought_with_all_there_is():
+    """The low of 0.8383 turns at 0.841653, which fills at 0.8417: what that costs must be there."""
+    terms = Terms(tick=0.0001, lot=1.0, taker=0.001, fee_step=1e-8)
+    params = {"buy_distance": 0.4, "sell_activation": 10, "sell_distance": 1}
+    rows = [(0.8383, 0.8383, 0.8383, 0.8383), (0.8383, 0.8420, 0.8383, 0.8420)]
+    engine, steps = play("trailing", params, bars(*rows), terms, 10_069.79)
+    assert fills(steps) == [("buy", 0.8417, 11951.0)]
+    assert 0 <= engine.run["cash"][0] < 1
