@@ -79,3 +79,110 @@ class Gateway(Protocol):
 
     def fetch_funding_rates(self, symbol: str, since: int, limit: int) -> list[Rate]:
         """Rates of a swap that are settled, with time >= since (ms UTC), oldest first, at most `limit`."""
+
+
+class OrderRequest(NamedTuple):
+    """An order as it is asked for.
+
+    type: limit, market or stop (a market order once `price` is touched, a buy's from below); side: buy or sell; price:
+    limit or trigger; amount: base; cost: quote money a market order is for, a buy's fee included, in the place of an
+    amount, or 0; rank: which of several orders at one price goes first, where an exchange lets us say so.
+    """
+
+    client_id: str
+    type: str
+    side: str
+    price: Decimal | None
+    amount: Decimal
+    cost: Decimal = Decimal(0)
+    rank: int = 0
+
+
+class OrderInfo(NamedTuple):
+    """An order as its exchange knows it. status: open, closed, canceled or rejected, for which reason says why."""
+
+    client_id: str
+    status: str
+    amount: Decimal
+    filled: Decimal
+    reason: str = ""
+
+
+class Execution(NamedTuple):
+    """One execution of an order. id: ascending; time: ms UTC; fee: quote; left: base amount the order is still for."""
+
+    id: int
+    client_id: str
+    time: int
+    price: Decimal
+    amount: Decimal
+    fee: Decimal
+    left: Decimal
+
+
+class Alert(NamedTuple):
+    """A price we want to be told of: side buy from below (at or above it), sell from above. rank: as of orders."""
+
+    rank: int
+    side: str
+    price: float
+
+
+class Watch(NamedTuple):
+    """What we want to be told of, beside executions and the closes of candles.
+
+    low, high: turns of the price at or beyond them; due: begins of candles from this open time on; until: open time of
+    the last candle we may hear of. ms UTC.
+    """
+
+    alerts: Sequence[Alert]
+    low: float
+    high: float
+    due: int
+    until: int
+
+
+class Moment(NamedTuple):
+    """What happened on a market, in its order.
+
+    number: ascending, without holes; kind: opened (a candle begins, the price is still that before it), turned,
+    touched (the alert of this rank), executed, ended (an order was taken off the book, see `order`) or closed; time:
+    open time of the candle, ms UTC; price: where the market is; quiet: of a close, when nothing was told since the
+    one before; executions: those of now, perhaps earlier ones too.
+    """
+
+    number: int
+    kind: str
+    time: int
+    price: float
+    rank: int = -1
+    quiet: bool = False
+    executions: Sequence[Execution] = ()
+    order: OrderInfo | None = None
+
+
+class Trading(Protocol):
+    """Orders on one market of an exchange, in ccxt's words. Every method raises GatewayError and nothing else."""
+
+    def create_order(self, order: OrderRequest) -> OrderInfo:
+        """Place an order. A client id that is known already changes nothing: the answer is about the first."""
+
+    def cancel_order(self, client_id: str) -> OrderInfo | None:
+        """Take an order off the book; None when the exchange does not know it."""
+
+    def fetch_order(self, client_id: str) -> OrderInfo | None:
+        """None when the exchange does not know it."""
+
+    def fetch_open_orders(self) -> list[OrderInfo]: ...
+
+    def fetch_my_trades(self, after: int) -> list[Execution]:
+        """Executions with ids above `after`, oldest first."""
+
+    def fetch_balance(self) -> dict[str, Decimal]:
+        """Currency -> what the account holds."""
+
+    def go_on(self, after: int, watch: Watch) -> Moment | None:
+        """What happened after moment number `after` (0: the first); None when nothing has yet.
+
+        Asking again with the same number gives the same moment.
+        """

@@ -91,6 +91,8 @@ def bought(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: An
     if params[REINVEST] != 0.0 and trade["tag"] == GRID:
         fee = fee_factor(setup)
         run["memory"][POOL] += trade["amount"] * (trade["limit"] * fee - trade["price"]) - trade["fee"]
+    # Less than the cell's when an exchange canceled the rest.
+    orders[trade["slot"]]["amount"] = min(orders[trade["slot"]]["amount"], trade["amount"])
     rest(run, orders, params, cell + int(params[SELLS]))
     want_sell(run, orders, setup, params, notes, cell)
     want_buy(run, orders, setup, params, notes, cell - int(params[BUYS]))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from django.core.management.base import BaseCommand
 
+from bots.engine.reactions import closed, react
 from bots.engine.run import Engine
 from bots.engine.simulate import NOTHING_SEEN, step
 from bots.engine.types import TRADE, Terms
@@ -26,6 +27,8 @@ class Command(BaseCommand):
             params = kind.read(kind.example)
             columns = dict.fromkeys(kind.columns(params), UNKNOWN)
             seen = kind.observe(params, BAR, 60, columns) if kind.observe else NOTHING_SEEN
-            step(Engine.new(kind, params, Terms(margin=kind.margin), 1000.0), BAR, seen)
+            engine = Engine.new(kind, params, Terms(margin=kind.margin), 1000.0)
+            step(engine, BAR, seen)
+            react(engine, closed(60_000, 100.0))
         metrics(Curve.of(BAR, np.array([1000.0]), 1000.0, 60), Trades.of(np.zeros(1, TRADE)))
         self.stdout.write(f"{len(KINDS)} kinds compiled in {time.perf_counter() - began:.1f} s")
