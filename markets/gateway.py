@@ -14,12 +14,13 @@ from typing import Any
 from django.conf import settings
 
 from markets import series, simulated
-from markets.models import Exchange
+from markets.models import Exchange, Market
 from markets.series import TIMEFRAME_NAMES, Row
 from markets.simulated import SimulatedExchange
-from markets.surface import USUAL_LEVERAGE, Gateway, GatewayError, MarketInfo, Rate, Ticker, usual_maintenance
+from markets.surface import USUAL_LEVERAGE, Gateway, GatewayError, MarketInfo, Rate, Ticker, Trading, usual_maintenance
+from markets.trading import SimulatedTrading
 
-__all__ = ["FILE", "Gateway", "GatewayError", "connect"]
+__all__ = ["FILE", "Gateway", "GatewayError", "Trading", "connect", "connect_trading"]
 
 # ccxt_id of an exchange that is known from imported files alone.
 FILE = "file"
@@ -37,6 +38,17 @@ def connect(exchange: Exchange) -> Gateway:
     if exchange.is_simulated:
         return _simulated(exchange)
     return _connected(exchange.ccxt_id, json.dumps(exchange.ccxt_config, sort_keys=True))
+
+
+def connect_trading(market: Market, account: str, label: str, timeframe: int, since: int) -> Trading:
+    """A market's exchange as an account trades on it.
+
+    label: whose orders; timeframe in seconds and since, ms UTC: the candles they are led along, where an exchange is
+    simulated. Raises GatewayError (permanent) where orders cannot be placed from here.
+    """
+    if not market.exchange.is_simulated:
+        raise GatewayError(f"Orders cannot be placed on {market.exchange.name} yet.", permanent=True)
+    return SimulatedTrading(market, account, label, timeframe, since)
 
 
 def _simulated(exchange: Exchange) -> SimulatedExchange:
