@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from bots import guards, rows, services, writes
-from bots.models import Account, Bot, Event, Halt, Mode, Order, Run
+from bots.models import Account, Bot, Event, Halt, Mode, Run
 from bots.outcomes import event_row
 from orchestrator import notify
 
@@ -104,8 +104,7 @@ def _pause(done: Halted, runs: Sequence[Run], opening: str) -> None:
         run.bot.status, run.bot.reason, run.bot.updated_at = Bot.Status.PAUSED, sentence, now
         events.append(event_row(run, (Event.Level.INFO, "halted", sentence, {}), now))
         done.paused[run.pk] = run.bot.account_id
-    working = Order.objects.filter(run__in=runs, status=Order.Status.OPEN)
-    working.update(status=Order.Status.CANCELED, updated_at=now)
+    services.withdraw(runs)
     rows.update(runs, "status")
     rows.update([run.bot for run in runs], "status", "reason", "updated_at")
     Event.objects.bulk_create(events)
@@ -118,7 +117,10 @@ def _sell(done: Halted, ids: Sequence[int], opening: str) -> None:
     runs = Run.objects.filter(pk__in=ids, status=Run.Status.PAUSED).order_by("pk")
     for run in runs.select_related("bot__account", "market").select_for_update(of=("self",)):
         try:
-            outcomes.append(services.ending(run, True, "halted", opening))
+            if run.mode == Mode.LIVE:
+                services.end_live(run, True, opening)
+            else:
+                outcomes.append(services.ending(run, True, "halted", opening))
         except FAULTS as error:
             unsold.append(_unsold(done, run, opening, str(error)))
             continue

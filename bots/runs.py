@@ -80,11 +80,11 @@ def backtest(
 
 
 def due() -> QuerySet[Run]:
-    """Running runs of accounts whose feed holds candles they have not seen, neighbours on a market together."""
+    """Running runs on paper whose feed holds candles they have not seen, neighbours on a market together."""
     ahead = Feed.objects.filter(
         market=OuterRef("market"), timeframe=OuterRef("timeframe"), synced_to__gt=OuterRef("bar_time")
     )
-    running = Run.objects.filter(Exists(ahead), funding.KNOWN, status=Run.Status.RUNNING).exclude(mode=Mode.REPLAY)
+    running = Run.objects.filter(Exists(ahead), funding.KNOWN, status=Run.Status.RUNNING, mode=Mode.PAPER)
     return running.order_by("market_id", "timeframe", "id")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from django.db import transaction
 from django.utils import timezone
 
-from bots import balances, guards, limits, writes
+from bots import balances, guards, limits, live_ends, live_money, live_orders, writes
 from bots.claims import engine_of
 from bots.engine.run import Engine
 from bots.engine.simulate import Seen, step
@@ -18,7 +19,7 @@ from bots.guards import Refused as Refused
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import ParamsError
-from bots.models import Account, Balance, Bot, Event, Mode, Order, Run
+from bots.models import Account, Balance, Bot, Event, LiveSession, Mode, Order, Run
 from bots.outcomes import Outcome, event_row
 from bots.records import moment, terms_of
 from markets.gateway import GatewayError, connect
@@ -45,10 +46,14 @@ def deposit(account: Account, currency: str, amount: Decimal, by: str) -> None:
     """Add money to what an account has free, or take it out when amount is negative. Raises Refused."""
     named = f"{abs(amount).normalize():f} {currency}"
     with transaction.atomic():
+        if account.mode == Mode.LIVE:
+            live_money.require_simulated(account.exchange)
         if amount < 0 and not balances.reserve(account, currency, -amount):
             raise Refused(f"account {account.name} has less than {named} free; nothing was withdrawn.")
         if amount > 0:
             balances.release(account, currency, amount)
+        if account.mode == Mode.LIVE:
+            live_money.give(account, {currency: amount})
         code, verb = ("withdrawal", "withdrawn from") if amount < 0 else ("deposit", "paid into")
         Event.objects.create(
             owner_id=account.owner_id, code=code, message=f"{named} {verb} account {account.name}{_by(by)}."
@@ -114,6 +119,7 @@ def start(bot: Bot, since: int | None = None) -> Run:
     """
     # Asked before the gate is entered: a halt does not wait for an exchange.
     first = since if since is not None else _now(bot.market.exchange)
+    held = live_money.ask(bot)
     with guards.recorded(bot), transaction.atomic():
         account = guards.enter(bot)
         bot = Bot.objects.select_related("market__exchange", "account").select_for_update(of=("self",)).get(pk=bot.pk)
@@ -129,6 +135,8 @@ def start(bot: Bot, since: int | None = None) -> Run:
             raise Refused(str(error)) from error
         wanted = guards.exposure(bot.kind, bot.allocation, bot.params, bot.limits)
         guards.require_room(account, bot, bot.market.quote, wanted)
+        if held is not None:
+            live_money.mirror(account, held)
         if not balances.reserve(bot.account, bot.market.quote, bot.allocation):
             raise Refused(
                 f"allocation is {bot.allocation.normalize():f} {bot.market.quote}, more than account "
@@ -143,8 +151,10 @@ def start(bot: Bot, since: int | None = None) -> Run:
 
 
 def _require_tradable(bot: Bot) -> None:
-    if bot.account.mode != Mode.PAPER:
-        raise Refused(f"account {bot.account.name} is {bot.account.mode}; bots run on paper accounts only.")
+    if bot.account.mode == Mode.LIVE:
+        live_money.require_tradable(bot)
+    elif bot.account.mode != Mode.PAPER:
+        raise Refused(f"account {bot.account.name} is {bot.account.mode}; bots run on paper and live accounts only.")
     if bot.account.exchange_id != bot.market.exchange_id:
         raise Refused(f"account {bot.account.name} is not on {bot.market.exchange.name}, the market's exchange.")
     if not bot.market.active:
@@ -172,7 +182,7 @@ def new_run(bot: Bot, since: int) -> Run:
     engine = Engine.new(kind, kind.read(bot.params), terms, float(bot.allocation))
     state, orders = engine.save()
     last = bot.runs.order_by("-number").first()
-    return Run.objects.create(
+    run = Run.objects.create(
         bot=bot, market=bot.market, number=last.number + 1 if last else 1, mode=bot.account.mode, kind=bot.kind,
         timeframe=bot.timeframe, params=bot.params, limits=bot.limits, terms=asdict(terms), allocation=bot.allocation,
         cash=bot.allocation, equity=bot.allocation, state=state, orders=orders,
@@ -180,6 +190,9 @@ def new_run(bot: Bot, since: int) -> Run:
         # The candle before the first one. One that is open at `since` already is not its own.
         bar_time=open_time(since - 1, bot.timeframe) if since % step_ms else since - step_ms,
     )  # fmt: skip
+    if run.mode == Mode.LIVE:
+        LiveSession.objects.create(run=run)
+    return run
 
 
 def _say(bot: Bot, run: Run, code: str, message: str, status: str) -> None:
@@ -220,11 +233,16 @@ def pause(bot: Bot, by: str = "") -> None:
             raise Refused(f"{bot.name} is paused already.")
         run.status = Run.Status.PAUSED
         run.save(update_fields=["status"])
-        Order.objects.filter(run=run, status=Order.Status.OPEN).update(
-            status=Order.Status.CANCELED, updated_at=timezone.now()
-        )
+        withdraw([run])
         sentence = f"Paused{_by(by)}: its orders are withdrawn, its position is kept."
         _say(run.bot, run, "paused", sentence, Bot.Status.PAUSED)
+
+
+def withdraw(runs: Sequence[Run]) -> None:
+    """Withdraw the working orders of runs that are locked; an exchange is told by the worker, until it confirms."""
+    live_orders.withdraw([run.pk for run in runs if run.mode == Mode.LIVE])
+    open_rows = Order.objects.filter(run__in=[run for run in runs if run.mode != Mode.LIVE], status=Order.Status.OPEN)
+    open_rows.update(status=Order.Status.CANCELED, updated_at=timezone.now())
 
 
 def resume(bot: Bot) -> None:
@@ -246,7 +264,10 @@ def resume(bot: Bot) -> None:
         run.state, run.orders = engine.save()
         run.status = Run.Status.RUNNING
         run.save(update_fields=["bar_time", "state", "orders", "status"])
-        writes.write_orders([Outcome(run, engine)])
+        if run.mode == Mode.LIVE:
+            live_orders.follow(run, engine)
+        else:
+            writes.write_orders([Outcome(run, engine)])
         _say(run.bot, run, "resumed", "Resumed: its orders are back.", Bot.Status.RUNNING)
 
 
@@ -256,7 +277,30 @@ def stop(bot: Bot, close_position: bool, by: str = "") -> None:
     by: who wants it. Raises Refused.
     """
     with transaction.atomic():
-        writes.write([ending(_alive(bot), close_position, "stopped", f"Stopped{_by(by)}")])
+        run = _alive(bot)
+        if run.mode == Mode.LIVE:
+            end_live(run, close_position, f"Stopped{_by(by)}")
+        else:
+            writes.write([ending(run, close_position, "stopped", f"Stopped{_by(by)}")])
+
+
+def end_live(run: Run, close_position: bool, opening: str) -> None:
+    """Have a live run that is locked end once its exchange confirmed that its orders are withdrawn. Raises Refused.
+
+    opening: how its last Event begins.
+    """
+    try:
+        engine = _engine(run)
+    except Refused as error:
+        if close_position and run.position:
+            raise
+        live_ends.fail(run.pk, str(error))
+        return
+    if close_position and run.position:
+        _require_closable(run)
+    live_ends.begin(run, engine, close_position, opening)
+    rest = " and sells its position" if close_position and run.position else ""
+    _say(run.bot, run, "stopping", f"Stopping: the exchange withdraws its orders{rest}.", Bot.Status.RUNNING)
 
 
 def ending(run: Run, close_position: bool, code: str, opening: str) -> Outcome:
@@ -279,11 +323,8 @@ def _by(name: str) -> str:
     return f" by {name}" if name else ""
 
 
-def _closed(run: Run) -> Outcome:
-    """The outcome of selling (or buying back) what the run holds as one market order at the last price.
-
-    Raises Refused.
-    """
+def _require_closable(run: Run) -> float:
+    """The last price, at which the position can be sold (or bought back). Raises Refused."""
     price, market = run.market.last or run.last_price, run.market
     if price is None:
         raise Refused(f"{market.symbol} has no price yet; stop the bot and keep its position.")
@@ -292,6 +333,15 @@ def _closed(run: Run) -> Outcome:
     )
     if small:
         raise Refused(f"the position cannot be closed: {small} Stop the bot and keep its position.")
+    return price
+
+
+def _closed(run: Run) -> Outcome:
+    """The outcome of selling (or buying back) what the run holds as one market order at the last price.
+
+    Raises Refused.
+    """
+    price = _require_closable(run)
     engine = _engine(run)
     engine.want_flat()
     now = int(timezone.now().timestamp() * 1000)

@@ -24,6 +24,7 @@ from markets.series import TIMEFRAME_NAMES
 PATIENCE = timedelta(seconds=120)
 # Event codes. A hold says in data["until"] (ms UTC) when it ends, as far as that is known.
 HELD, RELEASED, REFUSED, DECISION, TRADE = "held", "released", "refused", "decision", "trade"
+EXCHANGE, STOPPING = "exchange", "stopping"
 RESTING = Q(type="limit")
 CANDLES_LATELY = 10  # of which one at least has its prediction stored, if there are any
 
@@ -84,6 +85,7 @@ def answer(bot: Any, run: Run | None, events: Sequence[Event], now: datetime) ->
 def _reasons(bot: Any, run: Run, told: Sequence[Event], now: datetime) -> Iterator[str]:
     """What may keep a running bot from trading, the first cause first."""
     yield _closed(bot)
+    yield _silent(told)
     feed = next((feed for feed in bot.market.feeds.all() if feed.timeframe == run.timeframe), None)
     yield _starved(bot, run, feed, now)
     yield _unseen(run, feed, now)
@@ -100,6 +102,12 @@ def _closed(bot: Any) -> str:
     if not market.active:
         return f"{market.symbol} is not active on {market.exchange.name} any more: no candles come."
     return ""
+
+
+def _silent(told: Sequence[Event]) -> str:
+    """Of live runs: that the exchange does not answer, or is withdrawing the orders of one that ends."""
+    last = next((event for event in told if event.code in (EXCHANGE, STOPPING)), None)
+    return "" if last is None or (last.code == EXCHANGE and last.level == Event.Level.INFO) else last.message
 
 
 def _starved(bot: Any, run: Run, feed: Feed | None, now: datetime) -> str:

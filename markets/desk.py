@@ -160,7 +160,9 @@ class Desk:
     def go_on(self, watch: Watch, candles: NextCandle) -> Moment | None:
         """Go along the path to the next thing that happens; None when the candles end before it."""
         place = self.place
-        candle = candles(place.time) if place.phase == OVER else candles(place.time - 1)
+        if place.time < watch.since:
+            place.phase = OVER
+        candle = candles(max(place.time, watch.since - 1) if place.phase == OVER else place.time - 1)
         while candle is not None and candle[0] <= watch.until:
             if place.phase == OVER:
                 self._begin(candle)

@@ -132,7 +132,7 @@ class Watch(NamedTuple):
     """What we want to be told of, beside executions and the closes of candles.
 
     low, high: turns of the price at or beyond them; due: begins of candles from this open time on; until: open time of
-    the last candle we may hear of. ms UTC.
+    the last candle we may hear of; since: what is left of candles that opened before it went by unheard. ms UTC.
     """
 
     alerts: Sequence[Alert]
@@ -140,6 +140,7 @@ class Watch(NamedTuple):
     high: float
     due: int
     until: int
+    since: int = 0
 
 
 class Moment(NamedTuple):

@@ -42,6 +42,12 @@ def deposit(exchange: Exchange, account: str, money: dict[str, Decimal]) -> None
         rows.update(amount=F("amount") + amount)
 
 
+def close_account(exchange: Exchange, account: str) -> None:
+    """Have the simulated exchange forget an account and all it did."""
+    SimulatedDesk.objects.filter(market__exchange=exchange, account=account).delete()
+    SimulatedBalance.objects.filter(exchange=exchange, account=account).delete()
+
+
 def holdings(exchange: Exchange, account: str) -> dict[str, Decimal]:
     """Currency -> what an account holds on the simulated exchange."""
     return dict(SimulatedBalance.objects.filter(exchange=exchange, account=account).values_list("currency", "amount"))
@@ -109,8 +115,8 @@ class SimulatedTrading:
             return _executions(row.executions.filter(number__gt=after).order_by("number"))
 
     def fetch_balance(self) -> dict[str, Decimal]:
-        with self._open():
-            return holdings(self.market.exchange, self.account)
+        self._reachable()
+        return holdings(self.market.exchange, self.account)
 
     def go_on(self, after: int, watch: Watch) -> Moment | None:
         with self._open() as (row, faults):
@@ -126,9 +132,7 @@ class SimulatedTrading:
     def _open(self) -> Any:
         """(the desk's row, locked; what is to go wrong). Raises GatewayError."""
         try:
-            faults = faults_of(Exchange.objects.get(pk=self.market.exchange_id))
-            if faults.down:
-                raise GatewayError("The simulated exchange cannot be reached.", permanent=False)
+            faults = self._reachable()
             with transaction.atomic():
                 place = {"timeframe": self.timeframe, "time": self.since, "phase": OVER}
                 key = {"market": self.market, "account": self.account, "label": self.label}
@@ -136,6 +140,12 @@ class SimulatedTrading:
                 yield row, faults
         except DatabaseError as error:
             raise GatewayError(f"The simulated exchange failed: {error}", permanent=False) from error
+
+    def _reachable(self) -> Faults:
+        faults = faults_of(Exchange.objects.get(pk=self.market.exchange_id))
+        if faults.down:
+            raise GatewayError("The simulated exchange cannot be reached.", permanent=False)
+        return faults
 
     def _desk(self, row: SimulatedDesk, faults: Faults) -> Desk:
         money = SimulatedBalance.objects.filter(exchange=self.market.exchange_id, account=self.account)

@@ -18,6 +18,9 @@ class Schedule(NamedTuple):
 SCHEDULES = (
     Schedule("Sync candles", "markets.tasks.sync_candles", 5, "Fetches the candles that closed since the last time."),
     Schedule("Advance runs", "bots.tasks.advance_runs", 5, "Gives running bots what closed, predictions included."),
+    Schedule(
+        "Advance live runs", "bots.tasks.advance_live_runs", 5, "Hears what exchanges did, and tells them what to do."
+    ),
     Schedule("Compute indicators", "markets.tasks.compute_indicators", 60, "Fills the indicator cache for the charts."),
     Schedule("Snapshot equity", "bots.tasks.snapshot_equity", 60, "Notes what each running bot is worth."),
     Schedule("Remove old candles", "markets.tasks.apply_retention", 3600, "Deletes candles past their keeping time."),

@@ -39,6 +39,11 @@ class Booked:
     fee: float = 0.0
     realized: float = 0.0
 
+    def and_one(self, price: float, amount: float, fee: float, realized: float) -> Booked:
+        """With one more execution."""
+        cost = self.cost + price * amount
+        return Booked(self.amount + amount, cost, self.fee + fee, self.realized + realized)
+
 
 NOTHING_BOOKED = Booked()
 

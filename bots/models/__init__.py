@@ -11,6 +11,7 @@ from bots.models.order import Order, Side
 from bots.models.position import EquitySnapshot, Position
 from bots.models.prediction import Prediction
 from bots.models.run import Run
+from bots.models.session import LiveSession
 from bots.models.trade import Trade
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Event",
     "FundingPayment",
     "Halt",
+    "LiveSession",
     "Mode",
     "Order",
     "Position",

@@ -15,7 +15,10 @@ class Side(models.TextChoices):
 
 class Order(models.Model):
     class Status(models.TextChoices):
+        WAITING = "waiting"  # lives with us until its price is touched: a live trailing stop
+        PENDING = "pending"  # is to be sent, or was sent and not answered
         OPEN = "open"
+        CANCELING = "canceling"  # the exchange is to withdraw it
         CLOSED = "closed"
         CANCELED = "canceled"
         REJECTED = "rejected"
@@ -41,6 +44,8 @@ class Order(models.Model):
         indexes = [
             # crossing orders of a market: WHERE market = ? AND side = ? AND price >= ? AND status = 'open'
             models.Index("market", "side", "price", name="order_open_price", condition=Q(status="open")),
+            # what an exchange is still to be told: WHERE run = ? AND status IN ('pending', 'canceling')
+            models.Index("run", name="order_unsettled", condition=Q(status__in=["pending", "canceling"])),
             # the bot page: WHERE bot = ? AND status = 'open'
             models.Index("bot", "price", name="order_open_bot", condition=Q(status="open")),
         ]

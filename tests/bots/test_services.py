@@ -104,10 +104,15 @@ def test_a_bot_does_not_start_without_a_balance_in_the_quote_currency(bot):
     assert "more than account Paper has free" in refused(services.start, bot)
 
 
-@pytest.mark.parametrize("mode", [Mode.LIVE, Mode.REPLAY])
-def test_only_paper_accounts_trade(bot, mode):
-    Account.objects.update(mode=mode)
-    assert refused(services.start, bot) == f"account Paper is {mode}; bots run on paper accounts only."
+def test_only_paper_and_live_accounts_trade(bot):
+    Account.objects.update(mode=Mode.REPLAY)
+    assert refused(services.start, bot) == "account Paper is replay; bots run on paper and live accounts only."
+
+
+def test_a_live_account_has_what_its_exchange_says_not_what_was_typed(bot):
+    Account.objects.update(mode=Mode.LIVE)
+    bot.account.refresh_from_db()
+    assert refused(services.start, bot) == "allocation is 1000 USDT, more than account Paper has free."
 
 
 def test_account_and_market_must_be_on_one_exchange(bot):

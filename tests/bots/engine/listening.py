@@ -95,9 +95,7 @@ class Listener:
         placed = self.placed[execution.client_id]
         event = reactions.executed(time, price, placed, execution.time, paid, amount, fee, not execution.left, before)
         (trade,) = self.feel(event)
-        self.before[execution.client_id] = Booked(
-            before.amount + amount, before.cost + paid * amount, before.fee + fee, before.realized + trade["realized"]
-        )
+        self.before[execution.client_id] = before.and_one(paid, amount, fee, float(trade["realized"]))
 
     def end(self, time, price, info):
         self.ended.append(info)

@@ -1,0 +1,67 @@
+"""Who fills the orders of a live run: an exchange, asked through the gateway's surface.
+
+On paper and in backtests the engine itself is the broker (bots/engine/simulate.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from bots.models import Order, Run
+from markets.gateway import Trading, connect_trading
+from markets.surface import Moment, OrderInfo, OrderRequest, Watch
+
+# What an exchange is asked for; a trailing stop lives with us, and what is sent when it is touched is a market order.
+_SENT_AS = {"limit": "limit", "stop": "stop", "market": "market", "trailing": "market"}
+
+
+class Broker(Protocol):
+    """Every method raises GatewayError and nothing else. Asking again for the same changes nothing."""
+
+    def place(self, row: Order, cost: Decimal, fresh: bool) -> OrderInfo:
+        """Send an order. cost: quote money it is for in the place of an amount, or 0; fresh: it never was sent."""
+
+    def cancel(self, row: Order) -> OrderInfo | None:
+        """Withdraw an order; None when the exchange never heard of it."""
+
+    def go_on(self, after: int, watch: Watch) -> Moment | None:
+        """What happened on the market after moment number `after`, executions included; None: nothing yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeBroker:
+    trading: Trading
+
+    @classmethod
+    def of(cls, run: Run) -> ExchangeBroker:
+        """Raises GatewayError when no orders can be placed there."""
+        account = exchange_account(run.bot.account_id)
+        # A run's bar_time moves on; only the exchange's first look at it counts.
+        return cls(connect_trading(run.market, account, f"r{run.pk}", run.timeframe, run.bar_time))
+
+    def place(self, row: Order, cost: Decimal, fresh: bool) -> OrderInfo:
+        if not fresh:
+            # Whoever sent it may have been killed before the answer came.
+            known = self.trading.fetch_order(row.client_id)
+            if known:
+                return known
+        return self.trading.create_order(request_of(row, cost))
+
+    def cancel(self, row: Order) -> OrderInfo | None:
+        return self.trading.cancel_order(row.client_id)
+
+    def go_on(self, after: int, watch: Watch) -> Moment | None:
+        return self.trading.go_on(after, watch)
+
+
+def exchange_account(account_id: int) -> str:
+    """Name of an account where its exchange is simulated."""
+    return f"a{account_id}"
+
+
+def request_of(row: Order, cost: Decimal) -> OrderRequest:
+    kind = _SENT_AS[row.type]
+    price = None if kind == "market" else row.price
+    return OrderRequest(row.client_id, kind, row.side, price, row.amount, cost, row.slot)

@@ -1,0 +1,183 @@
+"""Live runs: what happened on the exchange is told to the engine, and what it wants is told to the exchange.
+
+One turn asks the exchange one thing outside of any transaction and stores the answer in one. An order is committed
+before it is sent, and an answer counts once it is committed: whoever is killed in between, the next one looks the
+order up by its client id, and is told again what happened. A lock of the database makes one worker at a time lead a
+run; it falls with the connection of who held it, and a user's clicks never wait for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from bots import live_ends, live_orders, live_turn
+from bots.batch import FAULTS
+from bots.brokers import Broker, ExchangeBroker
+from bots.engine import reactions
+from bots.engine.run import Engine
+from bots.engine.types import BUY
+from bots.live_ends import kept_engine
+from bots.live_orders import UNSETTLED, Status
+from bots.models import Event, LiveSession, Mode, Order, Run
+from bots.outcomes import event_row
+from markets.gateway import GatewayError
+from markets.models import Feed
+from markets.surface import Alert, Moment, Watch
+
+log = logging.getLogger(__name__)
+
+_LOCKS = 0x11FE  # first half of the name of a run's lock
+_PAST = 0  # as the last candle to hear of: only what happened already
+
+
+def due() -> QuerySet[Run]:
+    """Live runs that have something to hear from or to tell their exchange."""
+    ahead = Feed.objects.filter(
+        market=OuterRef("market"), timeframe=OuterRef("timeframe"), synced_to__gt=OuterRef("bar_time")
+    )
+    untold = Order.objects.filter(run=OuterRef("pk"), status__in=UNSETTLED)
+    hears = Q(Exists(ahead), status=Run.Status.RUNNING) | Q(status=Run.Status.RUNNING) & ~Q(session__stopping="")
+    return Run.objects.filter(hears | Q(Exists(untold)), mode=Mode.LIVE).order_by("id")
+
+
+def advance_due() -> int:
+    """Lead all live runs to where their feeds are; returns how many turns were made.
+
+    What an exchange that does not answer has to be told stays in the rows, for the next time.
+    """
+    turns, silent = 0, set()
+    for run_id, exchange_id in due().values_list("pk", "market__exchange"):
+        if exchange_id not in silent:
+            made, answered = advance(run_id)
+            turns += made
+            if not answered:
+                silent.add(exchange_id)
+    return turns
+
+
+def advance(run_id: int, broker: Broker | None = None, until: int | None = None) -> tuple[int, bool]:
+    """Lead one run until there is nothing left to do: (turns made, False when its exchange does not answer).
+
+    until: open time of the last candle to hear of, ms UTC; default: where the feed is. A run that another worker leads
+    is left to it.
+    """
+    turns = 0
+    with _sole(run_id) as mine:
+        if not mine:
+            return 0, True
+        fresh: set[str] = set()
+        try:
+            run = Run.objects.select_related("bot", "market__exchange").get(pk=run_id)
+            broker = broker or ExchangeBroker.of(run)
+            last = _synced_to(run) if until is None else until
+            while _turn(run_id, broker, last, fresh):
+                turns += 1
+        except GatewayError as error:
+            _troubled(run_id, str(error))
+            return turns, False
+        except FAULTS as error:
+            log.exception("run %s cannot go on", run_id)
+            live_ends.fail(run_id, str(error))
+            return turns + 1, True
+        _recovered(run_id)
+    return turns, True
+
+
+@contextmanager
+def _sole(run_id: int) -> Iterator[bool]:
+    """True for the one worker that may lead a run; the lock is the connection's, so it dies with its holder."""
+    key = (_LOCKS, run_id % 2**31)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
+        (mine,) = cursor.fetchone()
+    try:
+        yield mine
+    finally:
+        if mine:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+
+
+def _synced_to(run: Run) -> int:
+    found = Feed.objects.filter(market=run.market_id, timeframe=run.timeframe).values_list("synced_to", flat=True)
+    return next(iter(found), None) or _PAST
+
+
+def _turn(run_id: int, broker: Broker, last: int, fresh: set[str]) -> bool:
+    """Tell the exchange what it does not know, or hear the next thing from it; False when there is neither."""
+    # How far it is comes before what is to be told: rows that belong to a later moment do no harm.
+    session = LiveSession.objects.select_related("run__bot", "run__market").get(run=run_id)
+    run = session.run
+    untold = live_orders.unsettled(run_id)
+    if untold:
+        _tell(run, untold, broker, fresh)
+        return True
+    if run.status == Run.Status.STOPPED:
+        return False
+    engine = kept_engine(run)
+    over = live_ends.is_over(engine)
+    still = over or run.status == Run.Status.PAUSED
+    moment = broker.go_on(session.moment, _watch(engine, run.bar_time, _PAST if still else last))
+    if moment:
+        fresh.update(live_turn.react(run_id, _next(moment, session)))
+    elif over:
+        fresh.update(live_ends.finish(run_id))
+        return bool(live_orders.unsettled(run_id))
+    return bool(moment)
+
+
+def _next(moment: Moment, session: LiveSession) -> Moment:
+    """The moment itself. Raises ValueError when one before it was never heard of."""
+    if moment.number != session.moment + 1:
+        raise ValueError(
+            f"the exchange tells of moment {moment.number}, the bot knows of {session.moment} alone: "
+            "look at its orders there."
+        )
+    return moment
+
+
+def _watch(engine: Engine, seen: int, until: int) -> Watch:
+    run = engine.run[0]
+    alerts = [Alert(slot, "buy" if side == BUY else "sell", price) for slot, side, price in reactions.alerts(engine)]
+    return Watch(alerts, float(run["wake_low"]), float(run["wake_high"]), reactions.due(engine), until, seen + 1)
+
+
+def _tell(run: Run, untold: list[Order], broker: Broker, fresh: set[str]) -> None:
+    """Send and withdraw what is to be; what was answered is stored even if the next answer does not come."""
+    engine = kept_engine(run) if run.status != Run.Status.STOPPED else None
+    answers: list[live_turn.Answer] = []
+    try:
+        for row in untold:
+            if row.status == Status.CANCELING:
+                answers.append((row, broker.cancel(row)))
+            elif engine:
+                known = row.client_id in fresh
+                fresh.discard(row.client_id)
+                answers.append((row, broker.place(row, live_orders.cost_of(engine, row), known)))
+    finally:
+        live_turn.record(run.pk, answers)
+
+
+def _troubled(run_id: int, reason: str) -> None:
+    """Say once that the exchange does not answer."""
+    log.warning("run %s: %s", run_id, reason)
+    with transaction.atomic():
+        if LiveSession.objects.filter(run=run_id, trouble="").update(trouble=reason[:300]):
+            _say(run_id, Event.Level.WARNING, f"{reason} Orders and withdrawals wait until it answers.")
+
+
+def _recovered(run_id: int) -> None:
+    with transaction.atomic():
+        if LiveSession.objects.filter(run=run_id).exclude(trouble="").update(trouble=""):
+            _say(run_id, Event.Level.INFO, "The exchange answers again.")
+
+
+def _say(run_id: int, level: str, sentence: str) -> None:
+    run = Run.objects.select_related("bot").get(pk=run_id)
+    event_row(run, (level, "exchange", sentence, {}), timezone.now()).save()

@@ -1,0 +1,105 @@
+"""How live runs end: their orders are withdrawn first, and the exchange has to confirm it; then their money is free.
+
+Nothing here speaks with an exchange: bots/live.py does, from the rows.
+"""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from bots import live_orders, rows, writes
+from bots.claims import constants_of
+from bots.engine.run import Engine
+from bots.engine.types import FAILED, NONE, STOPPED
+from bots.models import Bot, Event, LiveSession, Mode, Run
+from bots.outcomes import event_row
+from orchestrator import notify
+
+Stopping = LiveSession.Stopping
+
+
+def locked(run_id: int) -> tuple[Run, LiveSession]:
+    """A run and how far it followed its exchange, locked until the transaction ends."""
+    run = Run.objects.select_related("bot__account", "market__exchange").select_for_update(of=("self",)).get(pk=run_id)
+    return run, LiveSession.objects.select_for_update().get(run=run)
+
+
+def kept_engine(run: Run) -> Engine:
+    """The engine as a live run left it, which is stored whole with every moment. Raises ValueError."""
+    return constants_of(run).restore(bytes(run.state), bytes(run.orders))
+
+
+def is_over(engine: Engine) -> bool:
+    """True for a run that ended itself and wants nothing any more."""
+    return int(engine.run["status"][0]) in (STOPPED, FAILED) and not engine.wanted().size
+
+
+def begin(run: Run, engine: Engine, close_position: bool, opening: str) -> None:
+    """Have a run end; inside the transaction of the caller, who has locked it. opening: how its last Event begins."""
+    session = LiveSession.objects.select_for_update().get(run=run)
+    engine.orders["type"] = NONE
+    engine.run["status"] = STOPPED
+    run.state, run.orders = engine.save()
+    run.status = Run.Status.RUNNING
+    run.save(update_fields=["state", "orders", "status"])
+    live_orders.withdraw([run.pk])
+    session.stopping = Stopping.CLOSE if close_position else Stopping.KEEP
+    session.opening = opening[:100]
+    session.save(update_fields=["stopping", "opening"])
+
+
+def finish(run_id: int) -> list[str]:
+    """End a run that is over, once nothing of it is on the exchange; or sell what it holds first, if that was asked.
+
+    Returns the client ids that are new to send.
+    """
+    with transaction.atomic():
+        run, session = locked(run_id)
+        engine = kept_engine(run)
+        if run.status == Run.Status.STOPPED or not is_over(engine) or live_orders.any_alive(run_id):
+            return []
+        if session.stopping == Stopping.CLOSE and run.position:
+            session.stopping = Stopping.CLOSING
+            session.save(update_fields=["stopping"])
+            engine.want_flat()
+            run.state, run.orders = engine.save()
+            run.save(update_fields=["state", "orders"])
+            return live_orders.follow(run, engine)
+        failed = int(engine.run["status"][0]) == FAILED
+        _end(run, Bot.Status.FAILED if failed else Bot.Status.STOPPED, _farewell(run, session))
+        return []
+
+
+def _farewell(run: Run, session: LiveSession) -> str:
+    """Why the run ended: what was told last, or that a person wanted it."""
+    if not session.stopping:
+        last = Event.objects.filter(run=run).order_by("-id").first()
+        return last.message if last else ""
+    rest = ""
+    if session.stopping == Stopping.CLOSING:
+        rest = ", its position could not be sold and is kept" if run.position else ", its position is sold"
+    elif run.position:
+        rest = ", its position is kept in the account"
+    sentence = f"{session.opening}: its orders are withdrawn{rest}."
+    event_row(run, (Event.Level.INFO, "stopped", sentence, {}), timezone.now()).save()
+    return sentence
+
+
+def fail(run_id: int, reason: str) -> None:
+    """End a run that cannot go on: its orders are to be withdrawn, its position is kept."""
+    with transaction.atomic():
+        run, _ = locked(run_id)
+        if run.status == Run.Status.STOPPED:
+            return
+        live_orders.withdraw([run.pk])
+        event_row(run, (Event.Level.ERROR, "failed", reason, {}), timezone.now()).save()
+        _end(run, Bot.Status.FAILED, reason)
+
+
+def _end(run: Run, status: str, reason: str) -> None:
+    writes.end(run, status, reason)
+    rows.update([run], "status", "reason", "stopped_at")
+    rows.update([run.bot], "status", "reason", "updated_at")
+    if run.mode != Mode.REPLAY:
+        notify.changed([notify.bot_topic(run.bot.owner_id, run.bot_id)])

@@ -1,0 +1,419 @@
+"""Live on the simulated exchange: the trades of the backtest, whatever fails, stops or dies on the way."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+import pytest
+from django.db import connections, transaction
+from django.utils import timezone
+
+from bots import halts, live, live_money, live_orders, runs, services, why
+from bots.engine import reactions
+from bots.models import Bot, Event, Mode, Order, Position, Run, Trade
+from markets.models import Exchange, SimulatedExecution, SimulatedOrder
+from markets.trading import holdings
+from tests.bots.conftest import GRID, MINUTE, START, bars
+from tests.bots.test_runs import exact, expected, stored, wandering
+
+
+@pytest.fixture
+def account(owner, exchange):
+    return live_money.open_account(owner, "Live", exchange, {"USDT": Decimal(10_000)})
+
+
+def fault(exchange, **faults):
+    exchange.ccxt_config = exchange.ccxt_config | {"faults": faults}
+    exchange.save()
+
+
+def on_book(run):
+    return set(
+        SimulatedOrder.objects.filter(desk__label=f"r{run.pk}", status="open").values_list("client_id", flat=True)
+    )
+
+
+def rows(run, *status):
+    return set(Order.objects.filter(run=run, status__in=status).values_list("client_id", flat=True))
+
+
+def messages(bot, code):
+    return list(Event.objects.filter(bot=bot, code=code).order_by("id").values_list("message", flat=True))
+
+
+def why_not(bot, run):
+    """What the bot's page says of why it does not trade."""
+    shown = why.with_orders(Bot.objects.select_related("account", "market__exchange")).get(pk=bot.pk)
+    events = list(Event.objects.filter(bot=bot).order_by("-id")[:100])
+    return why.answer(shown, run, events, timezone.now())
+
+
+@pytest.mark.parametrize("stretches", [[120], [1] * 30 + [90], [7] * 17 + [1]])
+def test_live_gives_the_trades_of_the_backtest_however_the_candles_come(bot, close, stretches):
+    candles, at = wandering(120), 0
+    run = services.start(bot, START)
+    for length in stretches:
+        close(candles[at : at + length])
+        live.advance_due()
+        at += length
+    backtest = expected(bot, candles)
+    assert len(backtest.trades) > 15
+    assert stored(run) == exact(backtest)
+    run.refresh_from_db()
+    assert (run.cash, run.position, run.fees) == (backtest.book.cash, backtest.book.position, backtest.book.fees)
+    assert run.bar_time == candles.time[-1]
+    state, orders = backtest.engine.save()
+    assert (bytes(run.state), bytes(run.orders)) == (state, orders)
+
+
+def test_rows_say_what_is_on_the_exchange_and_what_was_done_there(bot, close, exchange, account):
+    run = services.start(bot, START)
+    close(wandering(120))
+    assert live.advance_due() > 120
+    assert on_book(run) == rows(run, "open") != set()
+    assert not rows(run, "pending", "canceling", "waiting")
+    done = SimulatedExecution.objects.filter(desk__label=f"r{run.pk}").order_by("number")
+    assert [(e.client_id, e.price, e.amount, e.fee) for e in done] == list(
+        Trade.objects.filter(run=run).order_by("number").values_list("client_id", "price", "amount", "fee")
+    )
+    run.refresh_from_db()
+    held = holdings(exchange, f"a{account.pk}")
+    assert (held["USDT"], held["SOL"]) == (9000 + run.cash, run.position)
+    open_position = Position.objects.filter(run=run, status="open").first()
+    assert (open_position.amount if open_position else 0) == run.position
+    closed = Order.objects.filter(run=run, status="closed")
+    assert all(row.filled == row.amount for row in closed)
+    assert live.advance_due() == 0
+
+
+def test_the_worker_of_paper_leaves_live_runs_alone(bot, close):
+    services.start(bot, START)
+    close(wandering(10))
+    assert runs.advance_due() == 0
+
+
+def test_a_start_needs_the_money_on_the_exchange(bot, account, exchange):
+    bot.allocation = Decimal(10_001)
+    bot.save()
+    with pytest.raises(services.Refused, match=r"allocation is 10001 USDT, more than account Live has free\."):
+        services.start(bot, START)
+    fault(exchange, down=True)
+    with pytest.raises(services.Refused, match="does not say what the account holds: The simulated exchange cannot be"):
+        services.start(bot, START)
+
+
+def test_what_the_account_has_free_is_what_the_exchange_says_less_what_bots_hold(bot, account, close, exchange):
+    services.start(bot, START)
+    close(wandering(40))
+    live.advance_due()
+    account.balances.update(free=Decimal(5))  # somebody moved money there
+    other = Bot.objects.create(
+        owner=bot.owner, account=account, market=bot.market, name="Other", kind="grid", timeframe=60,
+        allocation=Decimal(2000), params=GRID,
+    )  # fmt: skip
+    services.start(other, START + 40 * MINUTE)
+    assert account.balances.get(currency="USDT").free == 7000
+
+
+def test_accounts_elsewhere_and_swaps_are_refused(bot, account, market):
+    market.type = "swap"
+    market.save()
+    with pytest.raises(services.Refused, match="live bots trade spot markets only"):
+        services.start(bot, START)
+    Exchange.objects.update(ccxt_id="binance")
+    with pytest.raises(services.Refused, match="is not a simulated exchange; live accounts trade on simulated ones"):
+        services.start(bot, START)
+    with pytest.raises(services.Refused, match="live accounts trade on simulated ones only"):
+        live_money.open_account(bot.owner, "Elsewhere", Exchange.objects.get(), {})
+
+
+class TestFaults:
+    def test_answers_that_do_not_come_change_nothing(self, bot, close, exchange):
+        fault(exchange, time_out_one_in=2, repeat=True)
+        run = services.start(bot, START)
+        close(wandering(120))
+        for _ in range(200):
+            live.advance_due()
+        assert stored(run) == exact(expected(bot, wandering(120)))
+        assert on_book(run) == rows(run, "open")
+        told = messages(bot, "exchange")
+        assert told[0].startswith("The simulated exchange did not answer in time. Orders and withdrawals wait")
+        assert told[1] == "The exchange answers again."
+
+    def test_orders_filled_in_parts_are_booked_part_by_part_and_told_once(self, bot, close, exchange):
+        fault(exchange, parts=3, repeat=True)
+        run = services.start(bot, START)
+        close(wandering(60))
+        live.advance_due()
+        whole, parts = {}, {}
+        for trade in expected(bot, wandering(60)).trades:
+            whole[f"r{run.pk}-{trade.sequence}"] = trade.amount
+        for trade in Trade.objects.filter(run=run):
+            parts[trade.client_id] = parts.get(trade.client_id, 0) + trade.amount
+        assert Trade.objects.filter(run=run).count() > 2 * len(whole)
+        assert parts == whole
+        assert Trade.objects.filter(run=run).count() == SimulatedExecution.objects.count()
+
+    def test_a_rejection_is_told_and_its_slot_is_free(self, bot, close, exchange):
+        fault(exchange, reject_one_in=1)
+        run = services.start(bot, START)
+        close(bars((100, 100, 94, 95), (95, 101, 94, 100)))
+        live.advance_due()
+        assert not Trade.objects.exists()
+        assert not rows(run, "open", "pending")
+        assert len(rows(run, "rejected")) == 3
+        (first, *_) = messages(bot, "rejected")
+        assert first.startswith("The exchange did not buy ")
+        assert first.endswith(" SOL: the exchange would not have it.")
+        run.refresh_from_db()
+        assert not reactions.to_send(live.kept_engine(run)).size
+        assert run.cash == bot.allocation
+
+    def test_while_the_exchange_is_down_nothing_happens_and_then_everything_does(self, bot, close, exchange):
+        run = services.start(bot, START)
+        close(wandering(30))
+        live.advance_due()
+        fault(exchange, down=True)
+        close(wandering(120)[30:])
+        before = stored(run)
+        for _ in range(3):
+            assert live.advance_due() == 0
+        assert stored(run) == before
+        assert len(messages(bot, "exchange")) == 1, "said once"
+        assert why_not(bot, run) == messages(bot, "exchange")[0]
+        fault(exchange)
+        live.advance_due()
+        assert stored(run) == exact(expected(bot, wandering(120)))
+        assert messages(bot, "exchange")[1:] == ["The exchange answers again."]
+        assert not why_not(bot, run).startswith("The")
+
+
+class TestWithdrawing:
+    def test_a_pause_while_the_exchange_is_down_is_carried_out_when_it_is_back(self, bot, close, exchange):
+        run = services.start(bot, START)
+        close(wandering(30))
+        live.advance_due()
+        working = on_book(run)
+        fault(exchange, down=True)
+        services.pause(bot)
+        assert rows(run, "canceling") == working != set()
+        live.advance_due()
+        assert rows(run, "canceling") == working
+        fault(exchange)
+        live.advance_due()
+        assert rows(run, "canceling", "open", "pending") == set() == on_book(run)
+        assert live.advance_due() == 0
+
+    def test_an_order_that_was_being_sent_is_withdrawn_too(self, bot, close, exchange):
+        """The answer did not come, the person pauses: the exchange has the order, and must not keep it."""
+        fault(exchange, time_out_one_in=1)
+        run = services.start(bot, START)
+        close(wandering(1))
+        live.advance_due()
+        assert len(on_book(run)) == 1
+        assert len(rows(run, "pending")) > 1
+        services.pause(bot)
+        live.advance_due()
+        assert on_book(run) == rows(run, "open", "pending", "canceling") == set()
+
+    def test_a_resumed_bot_goes_on_with_the_candles_of_now(self, bot, close, market, monkeypatch):
+        run = services.start(bot, START)
+        close(wandering(30))
+        live.advance_due()
+        services.pause(bot)
+        live.advance_due()
+        before = len(stored(run))
+        close(wandering(60)[30:])
+        assert live.advance_due() == 0
+        monkeypatch.setattr(services, "_now", lambda exchange: START + 60 * MINUTE)
+        services.resume(bot)
+        close(wandering(120)[60:])
+        live.advance_due()
+        later = stored(run)[before:]
+        assert later
+        assert later[0][0].timestamp() * 1000 >= START + 60 * MINUTE
+        assert on_book(run) == rows(run, "open")
+        run.refresh_from_db()
+        assert run.bar_time == START + 119 * MINUTE
+
+    @pytest.mark.parametrize("closes", [True, False])
+    def test_a_stop_ends_the_run_when_the_exchange_has_confirmed(self, bot, close, exchange, account, closes):
+        run = services.start(bot, START)
+        close(wandering(30)[:22])
+        live.advance_due()
+        run.refresh_from_db()
+        assert run.position > 0
+        fault(exchange, down=True)
+        services.stop(bot, close_position=closes)
+        live.advance_due()
+        bot.refresh_from_db()
+        assert bot.status == Bot.Status.RUNNING
+        assert bot.reason.startswith("Stopping: the exchange withdraws its orders")
+        fault(exchange)
+        live.advance_due()
+        assert on_book(run) <= rows(run, "open")
+        close(wandering(30)[22:24])
+        live.advance_due()
+        bot.refresh_from_db()
+        run.refresh_from_db()
+        assert (bot.status, run.status) == ("stopped", "stopped")
+        rest = "sold" if closes else "kept in the account"
+        assert bot.reason == f"Stopped: its orders are withdrawn, its position is {rest}."
+        assert on_book(run) == rows(run, "open", "pending", "canceling") == set()
+        assert (run.position == 0) == closes
+        held = holdings(exchange, f"a{account.pk}")
+        assert {b.currency: b.free for b in account.balances.all() if b.free} == {c: a for c, a in held.items() if a}
+
+    def test_a_bot_that_has_seen_nothing_stops_at_once(self, bot, close):
+        services.start(bot, START)
+        services.stop(bot, close_position=True)
+        live.advance_due()
+        bot.refresh_from_db()
+        assert (bot.status, bot.reason) == ("stopped", "Stopped: its orders are withdrawn.")
+
+    def test_a_bot_that_ends_itself_gives_its_money_back(self, bot, close, account):
+        bot.params = GRID | {"stop_loss": 85.0, "sell_at_end": True}
+        bot.save()
+        run = services.start(bot, START)
+        candles = bars((100, 100, 84, 86), (86, 120, 80, 100))
+        close(candles)
+        live.advance_due()
+        bot.refresh_from_db()
+        run.refresh_from_db()
+        assert stored(run) == exact(expected(bot, candles))
+        assert (bot.status, run.status, run.position) == ("stopped", "stopped", 0)
+        assert account.balances.get(currency="USDT").free == 9000 + run.cash
+
+    def test_a_run_that_cannot_go_on_fails_and_its_orders_are_withdrawn(self, bot, close):
+        run = services.start(bot, START)
+        close(wandering(30))
+        live.advance_due()
+        Run.objects.filter(pk=run.pk).update(state=b"not a state")
+        close(wandering(40)[30:])
+        live.advance_due()
+        live.advance_due()
+        bot.refresh_from_db()
+        assert bot.status == Bot.Status.FAILED
+        assert "saved state has version" in bot.reason
+        assert on_book(run) == rows(run, "open", "pending", "canceling") == set()
+
+    def test_withdrawing_asks_no_exchange_and_takes_two_statements(self, bot, close, django_assert_num_queries):
+        run = services.start(bot, START)
+        close(wandering(30))
+        live.advance_due()
+        with django_assert_num_queries(2):
+            live_orders.withdraw(Run.objects.filter(mode=Mode.LIVE))
+        assert rows(run, "canceling") == on_book(run)
+
+
+class TestHalt:
+    def test_it_asks_no_exchange_and_the_worker_withdraws_when_it_is_back(self, bot, close, exchange, account):
+        run = services.start(bot, START)
+        close(wandering(30))
+        live.advance_due()
+        working = on_book(run)
+        fault(exchange, down=True)
+        done = halts.halt(None, "ann", close_positions=False)
+        assert list(done.paused) == [run.pk]
+        assert rows(run, "canceling") == working != set()
+        live.advance_due()
+        assert on_book(run) == working
+        fault(exchange)
+        live.advance_due()
+        assert rows(run, "canceling", "open", "pending") == set() == on_book(run)
+        with pytest.raises(services.Refused, match="All accounts are halted since"):
+            services.resume(bot)
+
+    def test_positions_are_sold_on_the_exchange(self, bot, close, exchange, account):
+        run = services.start(bot, START)
+        close(wandering(30)[:22])
+        live.advance_due()
+        fault(exchange, down=True)
+        assert halts.halt(account.__class__.objects.filter(pk=account.pk), "ann", close_positions=True).sold == 1
+        live.advance_due()
+        fault(exchange)
+        close(wandering(30)[22:24])
+        live.advance_due()
+        bot.refresh_from_db()
+        run.refresh_from_db()
+        assert (run.status, run.position, on_book(run)) == ("stopped", 0, set())
+        assert bot.reason == "Halted by ann: its orders are withdrawn, its position is sold."
+        assert holdings(exchange, f"a{account.pk}")["SOL"] == 0
+
+
+def test_money_is_put_on_the_simulated_exchange_and_taken_from_it(account, exchange):
+    services.deposit(account, "USDT", Decimal(500), "ann")
+    services.deposit(account, "USDT", Decimal("-0.5"), "ann")
+    assert holdings(exchange, f"a{account.pk}") == {"USDT": Decimal("10499.5")}
+    assert account.balances.get(currency="USDT").free == Decimal("10499.5")
+    with pytest.raises(services.Refused, match="nothing was withdrawn"):
+        services.deposit(account, "USDT", Decimal(-20_000), "ann")
+    assert holdings(exchange, f"a{account.pk}") == {"USDT": Decimal("10499.5")}
+    account.exchange.ccxt_id = "binance"
+    with pytest.raises(services.Refused, match="Simulated is not a simulated exchange"):
+        services.deposit(account, "USDT", Decimal(1), "ann")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_double_nothing(bot, close):
+    run = services.start(bot, START)
+    candles, faults = wandering(80), []
+    for index in range(0, 80, 20):
+        close(candles[index : index + 20])
+        together = threading.Barrier(2)
+
+        def work(together=together):
+            together.wait()
+            try:
+                live.advance_due()
+            except Exception as fault:  # a thread's exception would be lost
+                faults.append(fault)
+            finally:
+                connections.close_all()
+
+        workers = [threading.Thread(target=work) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(60)
+        live.advance_due()
+    assert faults == []
+    assert stored(run) == exact(expected(bot, candles))
+    assert SimulatedOrder.objects.count() == Order.objects.filter(run=run).count()
+
+
+def test_a_moment_that_was_stored_is_not_stored_again(bot, close):
+    """As a worker would that lost its lock with its connection in the middle of a turn."""
+    run = services.start(bot, START)
+    close(wandering(5))
+    live.advance_due()
+    session = run.session
+    session.refresh_from_db()
+    before = stored(run)
+    broker = live.ExchangeBroker.of(Run.objects.select_related("bot", "market__exchange").get(pk=run.pk))
+    late = broker.go_on(session.moment - 1, live.Watch((), 0.0, 1e9, 0, 0))
+    assert late.number == session.moment
+    assert live.live_turn.react(run.pk, late) == []
+    assert stored(run) == before
+
+
+def test_a_transaction_that_is_rolled_back_is_heard_of_again(bot, close):
+    """The exchange remembers what it told and to whom it answered; only our side is lost."""
+    run = services.start(bot, START)
+    close(wandering(5))
+    assert live.advance_due()
+    broker = live.ExchangeBroker.of(Run.objects.select_related("bot", "market__exchange").get(pk=run.pk))
+    close(wandering(60)[5:])
+    for _ in range(40):
+        session = live.LiveSession.objects.get(run=run)
+        engine = live.kept_engine(Run.objects.get(pk=run.pk))
+        bar_time = Run.objects.get(pk=run.pk).bar_time
+        moment = broker.go_on(session.moment, live._watch(engine, bar_time, 2**62))
+        if moment:
+            with transaction.atomic():
+                live.live_turn.react(run.pk, moment)
+                transaction.set_rollback(True)
+        live._turn(run.pk, broker, 2**62, set())
+    live.advance_due()
+    assert stored(run) == exact(expected(bot, wandering(60)))
