@@ -23,21 +23,23 @@ from django.utils import timezone as django_timezone
 
 from bots import runs, services
 from bots.kinds import KINDS
-from bots.management.commands import _report, paper_replay
+from bots.management.commands import _replay, _report
 from bots.management.commands._series import Asked
 from bots.models import Account, Balance, Bot, EquitySnapshot, Event, Mode, Order, Position, Run, Trade
 from bots.performance import Metrics
 from markets import candles as store
-from markets.models import Feed, Market
+from markets.models import Feed, Market, SimulatedBalance, SimulatedDesk
 from markets.series import Candles
 from orchestrator import home
 from tests.bots.conftest import GRID, MINUTE, START
 from tests.markets.conftest import real_candles
 
-COMMANDS = ("backtest", "paper_replay")
+COMMANDS = ("backtest", "paper_replay", "live_replay")
+REPLAYS = COMMANDS[1:]
 KEYS = {"bars", "trades", "final_equity", "metrics", "seconds_load", "seconds_engine", "seconds_total"}
 METRICS = {*Metrics.__annotations__, "funding", "daily_returns", "monthly_returns"}
-ROWS = (Bot, Run, Order, Trade, Position, EquitySnapshot, Event, Account, Balance, get_user_model())
+OURS = (Bot, Run, Order, Trade, Position, EquitySnapshot, Event, Account, Balance, get_user_model())
+ROWS = (*OURS, SimulatedDesk, SimulatedBalance)
 
 
 def waves(count: int = 150) -> Candles:
@@ -141,8 +143,8 @@ def test_replay_gives_the_backtest_s_file_and_figures(stored, tmp_path, params):
         document = run(command, params=json.dumps(params), trades=path, capital="2500.5")
         documents.append({key: value for key, value in document.items() if not key.startswith("seconds")})
         files.append(path.read_bytes())
-    assert files[0] == files[1]
-    assert documents[0] == documents[1]
+    assert files[0] == files[1] == files[2]
+    assert documents[0] == documents[1] == documents[2]
     rows = list(csv.DictReader(files[0].decode().splitlines()))
     assert len(rows) == documents[0]["trades"] > 2
     assert list(rows[0]) == ["time", "side", "price", "amount", "fee", "fee_currency", "tag"]
@@ -166,7 +168,7 @@ def test_replay_gives_the_backtest_s_file_on_real_candles(market, tmp_path, file
         path = tmp_path / f"{command}.csv"
         assert run(command, timeframe="1h", params=params, trades=path, capital=100_000)["trades"] > 30
         files.append(path.read_bytes())
-    assert files[0] == files[1]
+    assert files[0] == files[1] == files[2]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -249,16 +251,18 @@ def test_a_backtest_stores_nothing(stored):
     assert counts() == before
 
 
-def test_a_replay_leaves_no_rows_behind(stored):
+@pytest.mark.parametrize("command", REPLAYS)
+def test_a_replay_leaves_no_rows_behind(stored, command):
     before = counts()
-    assert run("paper_replay")["trades"] > 20
+    assert run(command)["trades"] > 20
     assert counts() == before
 
 
-def test_a_replay_that_fails_half_way_leaves_no_rows_behind(stored, tmp_path):
+@pytest.mark.parametrize("command", REPLAYS)
+def test_a_replay_that_fails_half_way_leaves_no_rows_behind(stored, command, tmp_path):
     folder = tmp_path / "trades.csv"
     folder.mkdir()
-    assert refused("paper_replay", trades=folder) == f"trades cannot be written to {folder}: Is a directory."
+    assert refused(command, trades=folder) == f"trades cannot be written to {folder}: Is a directory."
 
 
 def test_an_interrupted_replay_leaves_no_rows_behind(stored, monkeypatch):
@@ -277,18 +281,19 @@ def test_an_interrupted_replay_leaves_no_rows_behind(stored, monkeypatch):
     assert counts() == before
 
 
-def test_what_a_killed_replay_left_is_removed_a_day_later(stored, bot, account):
+@pytest.mark.parametrize("command", REPLAYS)
+def test_what_a_killed_replay_left_is_removed_a_day_later(stored, command, bot, account):
     before = counts()
-    left = paper_replay._new_run(asked(stored))
-    run("paper_replay")
+    left = _replay.new_run(asked(stored))
+    run(command)
     assert Run.objects.filter(pk=left.pk).exists()
     Bot.objects.filter(pk=left.bot_id).update(created_at=django_timezone.now() - timedelta(days=2))
-    run("paper_replay")
+    run(command)
     assert counts() == before
 
 
 def test_the_worker_never_picks_up_a_replay(stored):
-    left = paper_replay._new_run(asked(stored))
+    left = _replay.new_run(asked(stored))
     Feed.objects.create(market=stored, timeframe=60, synced_to=int(waves().time[-1]))
     assert left.mode == Mode.REPLAY
     assert not runs.due().exists()
@@ -297,13 +302,14 @@ def test_the_worker_never_picks_up_a_replay(stored):
     assert left.trades_count == 0
 
 
-def test_a_replay_does_not_disturb_a_bot_on_the_same_market(stored, bot, close):
+@pytest.mark.parametrize("command", REPLAYS)
+def test_a_replay_does_not_disturb_a_bot_on_the_same_market(stored, command, bot, close):
     """A replay of a market that a bot trades touches neither the bot nor its account."""
     services.start(bot, START)
     close(waves()[:80])
     runs.advance_due()
     before = [list(model.objects.order_by("pk").values()) for model in ROWS]
-    run("paper_replay")
+    run(command)
     assert [list(model.objects.order_by("pk").values()) for model in ROWS] == before
 
 
