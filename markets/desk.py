@@ -7,83 +7,27 @@ close. The desk goes along it until something happens, and waits there, so that 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Final
 
+from markets.desk_orders import NO_FAULTS, Conditions, Faults, Liquidation, Resting
 from markets.precision import ceil_to_step, floor_to_step, round_to_step, to_decimal
 from markets.series import Row
-from markets.surface import Alert, Execution, Moment, OrderInfo, OrderRequest, Watch
+from markets.surface import Alert, Execution, Moment, OrderRequest, Watch
 
 FEE_STEP: Final = 1e-8
+# In the place of a client id: nobody placed it.
+LIQUIDATION: Final = "liquidation"
+_NOISE: Final = Decimal("1e-9")
+_LAST: Final = 2**31
 _FEE_UNIT: Final = Decimal("1e-8")
 # Where on its candle a desk is: before the open, at it, on the way to the two extremes and the close, beyond it.
 BEFORE, AT_OPEN, TO_FIRST, TO_SECOND, TO_CLOSE, OVER = range(6)
 
 # Open time, ms UTC -> the next candle after it; None when it has not closed yet.
 NextCandle = Callable[[int], Row | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What the market demands and costs; slippage: of market and stop orders, a fraction."""
-
-    base: str
-    quote: str
-    tick: Decimal
-    lot: Decimal
-    min_amount: float = 0.0
-    min_cost: float = 0.0
-    maker: float = 0.0
-    taker: float = 0.0
-    slippage: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """What goes wrong, for tests. One order in so many is rejected, or times out after it was accepted; 0: none.
-
-    parts: executions an order is filled in; repeat: executions are reported again with the next one; down: no answer.
-    """
-
-    reject_one_in: int = 0
-    time_out_one_in: int = 0
-    parts: int = 1
-    repeat: bool = False
-    down: bool = False
-
-    def rejects(self, client_id: str) -> bool:
-        return _chosen(f"reject {client_id}", self.reject_one_in)
-
-    def times_out(self, client_id: str) -> bool:
-        return _chosen(f"time out {client_id}", self.time_out_one_in)
-
-
-def _chosen(text: str, one_in: int) -> bool:
-    return one_in > 0 and zlib.crc32(text.encode()) % one_in == 0
-
-
-@dataclass(slots=True)
-class Resting:
-    """An order on the book."""
-
-    request: OrderRequest
-    price: float  # 0 for market orders
-    amount: float
-    taker: bool  # it would have executed at once when it came
-    filled: float = 0.0
-    status: str = "open"
-    reason: str = ""
-
-    @property
-    def direction(self) -> int:
-        return 1 if self.request.side == "buy" else -1
-
-    def info(self, lot: Decimal) -> OrderInfo:
-        filled, amount = to_decimal(self.filled, lot), to_decimal(self.amount, lot)
-        return OrderInfo(self.request.client_id, self.status, amount, filled, self.reason)
 
 
 @dataclass(slots=True)
@@ -121,7 +65,7 @@ class Desk:
     orders: dict[str, Resting] = field(default_factory=dict)  # client id -> open ones, and those just ended
     executions: list[Execution] = field(default_factory=list)
     last_id: int = 0
-    faults: Faults = Faults()
+    faults: Faults = NO_FAULTS
 
     def accept(self, request: OrderRequest) -> Resting:
         """Take an order on the book, or reject it."""
@@ -199,13 +143,16 @@ class Desk:
             return self._tell("closed", quiet=place.quiet)
         return None if watch.low < target < watch.high else self._tell("turned")
 
-    def _candidates(self, watch: Watch) -> Iterator[tuple[str, str, int, Alert | Resting]]:
+    def _candidates(self, watch: Watch) -> Iterator[tuple[str, str, int, Alert | Resting | Liquidation]]:
         yield from (("stop", alert.side, alert.rank, alert) for alert in watch.alerts)
+        taken = self._liquidation()
+        if taken:
+            yield "stop", taken.side, _LAST, taken
         for order in self.orders.values():
             if order.status == "open":
                 yield order.request.type, order.request.side, order.request.rank, order
 
-    def _acting(self, watch: Watch) -> Alert | Resting | None:
+    def _acting(self, watch: Watch) -> Alert | Resting | Liquidation | None:
         """What acts at the price now: market orders, then as the way here met them."""
         place, found = self.place, []
         assert place.price is not None
@@ -214,7 +161,7 @@ class Desk:
                 found.append((-1.0 if kind == "market" else abs(one.price - place.since), rank, one))
         return min(found, key=lambda entry: entry[:2])[2] if found else None
 
-    def _met(self, watch: Watch, target: float) -> Alert | Resting | None:
+    def _met(self, watch: Watch, target: float) -> Alert | Resting | Liquidation | None:
         """What the way to the target meets first."""
         price, found = self.place.price, []
         assert price is not None
@@ -224,9 +171,24 @@ class Desk:
                 found.append((abs(one.price - price), rank, one))
         return min(found, key=lambda entry: entry[:2])[2] if found else None
 
-    def _act(self, one: Alert | Resting) -> Moment:
+    def _liquidation(self) -> Liquidation | None:
+        """Where cash + position × price is the maintenance margin; nowhere for a long that is paid for in full."""
+        cash, position = (float(held) for held in self._holdings())
+        if not self.conditions.leverage or not position:
+            return None
+        price = cash / (-position + abs(position) * self.conditions.maintenance)
+        return Liquidation("sell" if position > 0 else "buy", price) if price > 0 else None
+
+    def _holdings(self) -> tuple[Decimal, Decimal]:
+        """Quote and base that the account holds."""
+        terms, none = self.conditions, Decimal(0)
+        return self.balances.setdefault(terms.quote, none), self.balances.setdefault(terms.base, none)
+
+    def _act(self, one: Alert | Resting | Liquidation) -> Moment:
         if isinstance(one, Alert):
             return self._tell("touched", rank=one.rank)
+        if isinstance(one, Liquidation):
+            return self._tell("liquidated", executions=[self._take_over(one)])
         execution = self._execute(one)
         if execution is None:
             return self._tell("ended", order=one.info(self.conditions.lot))
@@ -239,43 +201,77 @@ class Desk:
         price = self.place.price
         assert price is not None
         if order.request.type != "limit":
-            price = max(float(round_to_step(price * (1.0 + side * terms.slippage), tick)), tick)
+            price *= 1.0 + side * terms.slippage
+        # What was touched on the way here may lie between two ticks.
+        price = max(float(round_to_step(price, tick)), tick)
         if order.request.cost and not order.filled:
             taken = terms.taker if side > 0 else 0.0
             order.amount = float(floor_to_step(float(order.request.cost) / (price * (1.0 + taken)), lot))
         amount = self._part(order, lot)
         fee = float(ceil_to_step(price * amount * (terms.taker if order.taker else terms.maker), FEE_STEP))
         exact = (to_decimal(price, terms.tick), to_decimal(amount, terms.lot), to_decimal(fee, _FEE_UNIT))
-        order.reason = self._pay(side, *exact)
+        order.reason = self._shortage(order, *exact)
         if order.reason:
             order.status = "canceled" if order.filled else "rejected"
             return None
+        self._move(side, *exact)
         order.filled = float(round_to_step(order.filled + amount, lot))
         left = to_decimal(max(order.amount - order.filled, 0.0), terms.lot)
         order.status = "open" if left else "closed"
+        return self._record(order.request.client_id, exact, left)
+
+    def _record(self, client_id: str, exact: tuple[Decimal, Decimal, Decimal], left: Decimal) -> Execution:
         self.last_id += 1
-        execution = Execution(self.last_id, order.request.client_id, self.place.time, *exact, left)
+        execution = Execution(self.last_id, client_id, self.place.time, *exact, left)
         self.executions.append(execution)
         return execution
+
+    def _take_over(self, taken: Liquidation) -> Execution:
+        """Close the position, keep what is left of its margin as the fee, end every order.
+
+        Beyond the price at which nothing is left the loss is the exchange's own.
+        """
+        cash, position = self._holdings()
+        tick, bankrupt = float(self.conditions.tick), float(-cash / position)
+        price = self.place.price
+        assert price is not None
+        closing = (
+            ceil_to_step(max(price, bankrupt), tick) if position > 0 else floor_to_step(min(price, bankrupt), tick)
+        )
+        at = to_decimal(float(closing), self.conditions.tick)
+        fee = max((cash + position * at).quantize(_FEE_UNIT, rounding=ROUND_FLOOR), Decimal(0))
+        self._move(-1 if position > 0 else 1, at, abs(position), fee)
+        for order in self.orders.values():
+            order.status = "canceled" if order.status == "open" else order.status
+        return self._record(LIQUIDATION, (at, abs(position), fee), Decimal(0))
 
     def _part(self, order: Resting, lot: float) -> float:
         left = float(round_to_step(order.amount - order.filled, lot))
         part = float(floor_to_step(order.amount / self.faults.parts, lot))
         return part if part > 0.0 and 2.0 * part <= left * (1.0 + 1e-9) else left
 
-    def _pay(self, side: int, price: Decimal, amount: Decimal, fee: Decimal) -> str:
-        """Move the money; why it cannot be moved."""
-        base, quote, cost = self.conditions.base, self.conditions.quote, price * amount
-        has = self.balances.setdefault(quote, Decimal(0)), self.balances.setdefault(base, Decimal(0))
+    def _shortage(self, order: Resting, price: Decimal, amount: Decimal, fee: Decimal) -> str:
+        """Why an order cannot be paid for; the margin of one that waited on the book is held back."""
+        side, terms = order.direction, self.conditions
+        cash, position = self._holdings()
         if amount <= 0:
             return "it came to nothing at the market's smallest step"
-        if side > 0 and cost + fee > has[0]:
-            return f"it costs {cost + fee:f} {quote}, and the account holds {has[0]:f}"
-        if side < 0 and amount > has[1]:
-            return f"it sells {amount:f} {base}, and the account holds {has[1]:f}"
-        self.balances[quote] -= side * cost + fee
-        self.balances[base] += side * amount
+        if terms.leverage:
+            after = abs(position + side * amount)
+            if order.request.type == "limit" or (after <= abs(position) and side * position < 0):
+                return ""
+            need, has = after * price / Decimal(terms.leverage) + fee, cash + position * price
+            short = need > has * (1 + _NOISE)
+            return f"it needs {need:f} {terms.quote} of margin, and the account holds {has:f}" if short else ""
+        if side > 0 and price * amount + fee > cash:
+            return f"it costs {price * amount + fee:f} {terms.quote}, and the account holds {cash:f}"
+        if side < 0 and amount > position:
+            return f"it sells {amount:f} {terms.base}, and the account holds {position:f}"
         return ""
+
+    def _move(self, side: int, price: Decimal, amount: Decimal, fee: Decimal) -> None:
+        self.balances[self.conditions.quote] -= side * price * amount + fee
+        self.balances[self.conditions.base] += side * amount
 
     def _tell(self, kind: str, **what: Any) -> Moment:
         place = self.place

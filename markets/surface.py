@@ -147,7 +147,8 @@ class Moment(NamedTuple):
     """What happened on a market, in its order.
 
     number: ascending, without holes; kind: opened (a candle begins, the price is still that before it), turned,
-    touched (the alert of this rank), executed, ended (an order was taken off the book, see `order`) or closed; time:
+    touched (the alert of this rank), executed, ended (an order was taken off the book, see `order`), liquidated (the
+    exchange closed the position and ended every order) or closed; time:
     open time of the candle, ms UTC; price: where the market is; quiet: of a close, when nothing was told since the
     one before; executions: those of now, perhaps earlier ones too.
     """

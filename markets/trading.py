@@ -15,7 +15,8 @@ from django.db import DatabaseError, transaction
 from django.db.models import F
 
 from markets import candles as store
-from markets.desk import OVER, Conditions, Desk, Faults, Place, Resting
+from markets.desk import OVER, Desk, Place
+from markets.desk_orders import Conditions, Faults, Resting
 from markets.models import (
     Exchange,
     Market,

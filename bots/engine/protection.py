@@ -151,7 +151,9 @@ def liquidate(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, slot: 
         price = ceil_to_step(max(run["price"], bankrupt), tick)
     else:
         price = floor_to_step(min(run["price"], bankrupt), tick)
-    fee = max(floor_to_step(run["cash"] + position * price, setup["fee_step"]), 0.0)
+    # Two large figures all but cancel out: their noise must not cost a step.
+    noise = min(1e-14 * abs(position) * price, 0.25 * setup["fee_step"])
+    fee = max(floor_to_step(run["cash"] + position * price + noise, setup["fee_step"]), 0.0)
     trade = trades[run["trades"]]
     trade["time"] = run["time"]
     trade["slot"] = slot

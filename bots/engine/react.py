@@ -17,7 +17,7 @@ from bots.engine.loop import open_bar
 from bots.engine.matching import act, follow, watch
 from bots.engine.orders import cancel_all, note
 from bots.engine.protection import after_fill, due_time, floor_of, judge, open_day
-from bots.engine.types import ALARM, FAILED, NEVER, NONE, RUNNING, TOO_MANY_FILLS
+from bots.engine.types import ALARM, FAILED, LIQUIDATED, LIQUIDATION, NEVER, NONE, RUNNING, STOPPED, TOO_MANY_FILLS
 from markets.precision import round_to_step
 
 # event["code"]
@@ -28,6 +28,8 @@ EXECUTED: Final = 3  # an order traded, in part or in full
 ENDED: Final = 4  # the exchange took an order, or what is left of one, off its book
 CLOSED: Final = 5  # the bar is over
 CIRCLED: Final = 6  # too much happened in one bar; value: how much
+
+TAKEN_OVER: Final = 7  # the exchange liquidated the position
 
 # order["cost"] of a trailing stop that was touched: it is a market order now, and the exchange has it.
 SENT: Final = -1.0
@@ -146,6 +148,23 @@ def drop(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: An
 
 
 @njit(cache=True)
+def taken_over(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, event: Any) -> None:
+    """The exchange closed the position and ended every order: book it, and end. Its order has the last slot."""
+    slot, position = len(orders) - 1, run["position"]
+    run["sequence"] += 1
+    trade = trades[run["trades"]]
+    describe_execution(orders, event, slot, trade)
+    trade["sequence"], trade["type"] = run["sequence"], LIQUIDATION
+    trade["realized"] = apply(run, trade["side"], trade["price"], trade["amount"], trade["fee"], setup["lot"])
+    run["trades"] += 1
+    run["fills"] += 1
+    orders[slot]["type"] = NONE
+    cancel_all(orders)
+    run["status"] = STOPPED
+    note(run, notes, LIQUIDATED, slot, position)
+
+
+@njit(cache=True)
 def touch(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, slot: int) -> None:
     """An alarm rings; a trailing stop becomes a market order."""
     if orders[slot]["type"] == ALARM:
@@ -190,6 +209,8 @@ def within_bar(
         touch(on_fill, run, orders, setup, params, notes, trades, event["slot"])
     elif code == EXECUTED:
         book(on_fill, run, orders, setup, params, notes, trades, event)
+    elif code == TAKEN_OVER:
+        taken_over(run, orders, setup, notes, trades, event)
     elif code == ENDED:
         drop(on_fill, run, orders, setup, params, notes, trades, event)
     else:

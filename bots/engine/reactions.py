@@ -17,7 +17,7 @@ from bots.engine.loop import no_bar
 from bots.engine.matching import most_fills
 from bots.engine.programs import Pointer, _signatures
 from bots.engine.protection import due_time
-from bots.engine.react import CIRCLED, CLOSED, ENDED, EVENT, EXECUTED, OPENED, SENT, TOUCHED, TURNED
+from bots.engine.react import CIRCLED, CLOSED, ENDED, EVENT, EXECUTED, OPENED, SENT, TAKEN_OVER, TOUCHED, TURNED
 from bots.engine.run import Engine, Records
 from bots.engine.types import ALARM, LIQUIDATION, NEVER, NEW, NONE, NOTE, ORDER, RUN, SETUP, TRADE, TRAIL
 from markets.series import Column
@@ -139,6 +139,11 @@ def ended(time: int, price: float, order: Placed, before: Booked = NOTHING_BOOKE
     record = _of_order(ENDED, time, price, order, before)
     record["executed"] = time
     return record
+
+
+def taken_over(time: int, price: float, side: int, at: int, paid: float, amount: float, fee: float) -> Records:
+    """The exchange liquidated the position; figures as of an execution."""
+    return event(TAKEN_OVER, time, price, side=side, executed=at, paid=paid, amount=amount, fee=fee)
 
 
 def _of_order(code: int, time: int, price: float, order: Placed, before: Booked) -> Records:

@@ -8,30 +8,31 @@ import numpy as np
 
 from bots.engine import reactions
 from bots.engine.reactions import Booked, Placed
-from bots.engine.types import BUY, LIMIT, NOTE, ORDER_TYPES, STOP, TRADE
-from bots.kinds import KINDS
-from markets.desk import Conditions, Desk, Faults, Place
+from bots.engine.types import BUY, LIMIT, NOTE, ORDER_TYPES, SELL, STOP, TRADE
+from markets.desk import Desk, Place
+from markets.desk_orders import NO_FAULTS, Conditions
 from markets.precision import to_decimal
 from markets.surface import Alert, OrderRequest, Watch
-from tests.bots.engine.test_invariants import MONEY, TERMS, observed
+from tests.bots.engine.test_invariants import MONEY, TERMS, fresh, observed, terms_for
 
 TICK, LOT = Decimal("0.01"), Decimal("0.001")
 ON_BOOK = {LIMIT: "limit", STOP: "stop"}
 
 
-def conditions(terms=TERMS, tick=TICK, lot=LOT):
+def conditions(terms=TERMS, leverage=0.0):
     return Conditions(
-        "SOL", "USDT", tick, lot, terms.min_amount, terms.min_cost, terms.maker, terms.taker, terms.slippage
-    )
+        "SOL", "USDT", TICK, LOT, terms.min_amount, terms.min_cost, terms.maker, terms.taker, terms.slippage,
+        leverage, terms.maintenance,
+    )  # fmt: skip
 
 
 class Listener:
     """Leads an engine along a desk. What it did lies in trades and notes."""
 
-    def __init__(self, engine, series, faults=Faults(), terms=conditions(), money=MONEY):  # noqa: B008
+    def __init__(self, engine, series, faults=NO_FAULTS, terms=conditions(), money=MONEY):  # noqa: B008
         self.engine, self.series = engine, series
-        # A billionth more, which is what the engine takes for float noise.
-        money = Decimal(repr(money)) * (1 + Decimal("1e-9"))
+        # On spot a billionth more, which is what the engine takes for float noise; on margin it would move liquidation.
+        money = Decimal(repr(money)) * (1 + Decimal("1e-9") * (not terms.leverage))
         self.desk = Desk(terms, Place(int(series.time[0]) - 60_000), {terms.quote: money}, faults=faults)
         self.seen, self.placed, self.before = observed(engine, series), {}, {}
         self.trades, self.notes, self.ended = [], [], []
@@ -76,6 +77,11 @@ class Listener:
         elif moment.kind == "executed":
             for execution in moment.executions:
                 self.book(time, price, execution)
+        elif moment.kind == "liquidated":
+            (execution,) = moment.executions
+            side = SELL if self.engine.run["position"][0] > 0 else BUY
+            figures = (float(execution.price), float(execution.amount), float(execution.fee))
+            self.feel(reactions.taken_over(time, price, side, execution.time, *figures))
         elif moment.kind == "ended":
             self.end(time, price, moment.order)
         else:
@@ -129,6 +135,6 @@ def names(trades):
 
 
 def listening(slug, params, series, **options):
-    kind = KINDS[slug]
-    engine = reactions.Engine.new(kind, kind.validate(params, TERMS, MONEY), TERMS, MONEY)
-    return Listener(engine, series, **options)
+    terms, engine = terms_for(slug), fresh(slug, params)
+    leverage = float(engine.setup["leverage"][0])
+    return Listener(engine, series, terms=conditions(terms, leverage), **options)

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bots.engine.listening import listening
-from tests.bots.engine.test_invariants import PARAMS, candles, every_spot_kind, fresh, led, same
+from tests.bots.engine.test_invariants import PARAMS, candles, every_kind, fresh, led, same
 
 
-@every_spot_kind
+@every_kind
 @given(data=st.data())
 def test_live_trades_and_remembers_byte_for_byte_what_the_backtest_does(slug, data):
     series, params = data.draw(candles()), data.draw(PARAMS[slug])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from bots.engine import reactions
 from bots.engine.reactions import Booked, Placed
 from bots.engine.run import Engine
-from bots.engine.types import BUY, LIMIT, NONE, SELL, STOPPED, TRAIL, Terms
+from bots.engine.types import BUY, LIMIT, LIQUIDATED, NONE, SELL, STOPPED, TRAIL, Terms
 from bots.kinds import KINDS
-from markets.desk import Faults
+from markets.desk_orders import Faults
 from tests.bots.conftest import GRID, START, bars, play
 from tests.bots.engine.listening import listening, names
 from tests.bots.engine.test_invariants import TERMS
@@ -115,6 +117,24 @@ def test_an_order_the_money_does_not_reach_for_is_ended_with_the_reason():
     assert "USDT, and the account holds 50.00000005" in live.ended[0].reason
     trades, _ = live.result()
     assert not len(trades)
+    assert not live.engine.wanted().size
+
+
+def test_the_exchange_liquidates_and_the_run_ends():
+    series = bars((100, 100, 100, 100), (100, 101, 90, 91), (91, 95, 80, 95))
+    live = listening("futures_position", {"side": "long", "leverage": 10, "size": 90, "stop_loss": None}, series)
+    live.run()
+    trades, notes = live.result()
+    opened, taken = names(trades)
+    # 10,000 less fees of 89.9…: at the next price 0.5 % of the value is all that is left, 91 is not reached before.
+    assert opened[:2] == ("market", 1)
+    assert taken == ("liquidation", -1, taken[2], opened[3])
+    assert 88 < taken[2] < 91
+    assert live.desk.balances["SOL"] == 0
+    assert 0 <= live.desk.balances["USDT"] < Decimal("1e-6")
+    assert live.engine.run["status"][0] == STOPPED
+    assert live.engine.run["position"][0] == 0.0
+    assert LIQUIDATED in notes["code"]
     assert not live.engine.wanted().size
 
 
