@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from bots.engine.kernel import inlined
 from bots.engine.types import (
     ALARM,
     BUY,
@@ -28,26 +27,26 @@ from markets.precision import BELOW_MIN_COST, FINE, floor_to_step, order_fault
 NOISE = 1e-9
 
 
-@njit(cache=True)
+@inlined
 def trades_something(order: Any) -> bool:
     """True for an order that is wanted, working or held; not for alarms and the exchange's own."""
     return bool(order["type"] != NONE and order["type"] != ALARM and order["type"] != LIQUIDATION)
 
 
-@njit(cache=True)
+@inlined
 def is_entry(run: Any, order: Any) -> bool:
     """True for an order that adds to the position, or opens one."""
     return trades_something(order) and bool(order["side"] * run["position"] >= 0.0)
 
 
-@njit(cache=True)
+@inlined
 def amount_for(setup: Any, side: int, cost: float, price: float) -> float:
     """Base amount that so much quote money trades at a price, a buy's fee included, down to the lot."""
     fee = setup["taker"] if side == BUY else 0.0
     return float(floor_to_step(cost / (price * (1.0 + fee)), setup["lot"]))
 
 
-@njit(cache=True)
+@inlined
 def spend(setup: Any, order: Any, price: float) -> float:
     """Most quote money a buy takes: a limit order at its price, others at the last price or their trigger."""
     amount = order["amount"] - order["filled"]
@@ -58,7 +57,7 @@ def spend(setup: Any, order: Any, price: float) -> float:
     return float(amount * max(order["price"], price) * (1.0 + setup["slippage"]) * (1.0 + setup["taker"]))
 
 
-@njit(cache=True)
+@inlined
 def reserved(orders: Any, setup: Any, price: float, besides: int) -> float:
     """Quote money that the wanted buys would take, fees and slippage included, but for the slot `besides`."""
     total = 0.0
@@ -69,7 +68,7 @@ def reserved(orders: Any, setup: Any, price: float, besides: int) -> float:
     return total
 
 
-@njit(cache=True)
+@inlined
 def promised(orders: Any, besides: int) -> float:
     """Base amount that the resting sells would take, but for the slot `besides`. Stops are alternatives to them."""
     total = 0.0
@@ -80,7 +79,7 @@ def promised(orders: Any, besides: int) -> float:
     return total
 
 
-@njit(cache=True)
+@inlined
 def refusal(run: Any, orders: Any, setup: Any, slot: int) -> tuple[int, float]:
     """Why the order in a slot may not be placed: (code, figure); (0, 0) when it may."""
     order = orders[slot]
@@ -99,7 +98,7 @@ def refusal(run: Any, orders: Any, setup: Any, slot: int) -> tuple[int, float]:
     return spot_refusal(run, orders, setup, slot)
 
 
-@njit(cache=True)
+@inlined
 def spot_refusal(run: Any, orders: Any, setup: Any, slot: int) -> tuple[int, float]:
     """Buys never reserve more than the cash, sells never more than the position."""
     order = orders[slot]
@@ -117,7 +116,7 @@ def spot_refusal(run: Any, orders: Any, setup: Any, slot: int) -> tuple[int, flo
     return 0, 0.0
 
 
-@njit(cache=True)
+@inlined
 def margin_refusal(run: Any, orders: Any, setup: Any, slot: int) -> tuple[int, float]:
     """Initial margin of the position and all orders that add to it on the order's side never exceeds the equity.
 
@@ -141,7 +140,7 @@ def margin_refusal(run: Any, orders: Any, setup: Any, slot: int) -> tuple[int, f
     return 0, 0.0
 
 
-@njit(cache=True)
+@inlined
 def limit_refusal(run: Any, orders: Any, setup: Any, slot: int, price: float) -> tuple[int, float]:
     """The limits that a person set: on the value of the position with all its entries, on the number of orders."""
     most, order = setup["max_open_orders"], orders[slot]
@@ -163,7 +162,7 @@ def limit_refusal(run: Any, orders: Any, setup: Any, slot: int, price: float) ->
     return 0, 0.0
 
 
-@njit(cache=True)
+@inlined
 def fill_refusal(
     run: Any, setup: Any, order_type: int, side: int, price: float, amount: float, fee: float
 ) -> tuple[int, float]:

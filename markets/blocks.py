@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from markets.indicators import compute, indicator
+from markets.indicators import bound, indicator
 from markets.series import Candles, Column, Times, resample
 
 BLOCK = 4096  # candles; long against the usual lead, short enough that a worker can load it
@@ -59,9 +59,9 @@ def columns(
     """Output -> column as long as the candles (of `timeframe` seconds, made of `source`), NaN while warming up."""
     chosen = indicator(name)
     found = {output: np.empty(len(candles)) for output in chosen.outputs}
-    length, memory = block_candles(source, timeframe), chosen.memory(parameters)
+    length, memory, compute = block_candles(source, timeframe), chosen.memory(parameters), bound(name, parameters)
     for block in blocks(candles.time, timeframe, length, memory):
-        for output, column in compute(name, candles[block.lead : block.end], parameters).items():
+        for output, column in compute(candles[block.lead : block.end]).items():
             found[output][block.first : block.end] = column[block.first - block.lead :]
     return found
 

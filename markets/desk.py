@@ -153,12 +153,13 @@ class Desk:
                 yield order.request.type, order.request.side, order.request.rank, order
 
     def _acting(self, watch: Watch) -> Alert | Resting | Liquidation | None:
-        """What acts at the price now: market orders, then as the way here met them."""
+        """What acts at the price now: a liquidation, then market orders, then as the way here met them."""
         place, found = self.place, []
         assert place.price is not None
         for kind, side, rank, one in self._candidates(watch):
             if reached(kind, side, one.price, place.price):
-                found.append((-1.0 if kind == "market" else abs(one.price - place.since), rank, one))
+                first = -2.0 if isinstance(one, Liquidation) else -1.0 if kind == "market" else None
+                found.append((abs(one.price - place.since) if first is None else first, rank, one))
         return min(found, key=lambda entry: entry[:2])[2] if found else None
 
     def _met(self, watch: Watch, target: float) -> Alert | Resting | Liquidation | None:

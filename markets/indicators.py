@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -134,8 +135,8 @@ def indicator(name: str) -> Indicator:
         raise ValueError(f"indicator must be one of {', '.join(INDICATORS)}, not {name!r}.") from None
 
 
-def compute(name: str, candles: Candles, parameters: Parameters | None = None) -> dict[str, Column]:
-    """Output name -> column as long as the candles, NaN while warming up.
+def bound(name: str, parameters: Parameters | None = None) -> Callable[[Candles], dict[str, Column]]:
+    """What computes an indicator: candles -> output name -> column as long as they are, NaN while warming up.
 
     parameters override the defaults. Raises ValueError for an unknown indicator or parameter.
     """
@@ -146,7 +147,15 @@ def compute(name: str, candles: Candles, parameters: Parameters | None = None) -
     unknown = sorted(set(given) - set(chosen.defaults))
     if unknown:
         raise ValueError(f"{name} takes {', '.join(chosen.defaults)}, not {', '.join(unknown)}.")
+    return partial(_computed, chosen, talib, {**chosen.defaults, **given})
+
+
+def _computed(chosen: Indicator, talib: Any, parameters: Parameters, candles: Candles) -> dict[str, Column]:
     if not len(candles):
         return {output: np.empty(0) for output in chosen.outputs}
-    columns = chosen.function(talib, candles, {**chosen.defaults, **given})
-    return dict(zip(chosen.outputs, columns, strict=True))
+    return dict(zip(chosen.outputs, chosen.function(talib, candles, parameters), strict=True))
+
+
+def compute(name: str, candles: Candles, parameters: Parameters | None = None) -> dict[str, Column]:
+    """Output name -> column as long as the candles, NaN while warming up. Raises ValueError as bound() does."""
+    return bound(name, parameters)(candles)

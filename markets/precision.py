@@ -23,8 +23,9 @@ FINE, ROUNDS_TO_ZERO, BELOW_MIN_AMOUNT, BELOW_MIN_COST = range(4)
 @njit(cache=True)
 def _multiple(n: float, step: float) -> float:
     """n × step as the nearest float: step = m / 10^k, so n·m / 10^k rounds once (exact while n·m < 2^53, k <= 22)."""
-    scale = 1.0
-    for _ in range(18):
+    # The first scale that makes the step a whole number; those that leave it below a half cannot.
+    scale = 1.0 if step > 5e-5 else 1e4 if step > 5e-9 else 1e8
+    while scale < 1e18:
         m = np.rint(step * scale)
         if m >= 1.0 and abs(step * scale - m) <= 1e-12 * m:
             break
@@ -61,8 +62,11 @@ def ceil_to_step(x: float, step: float) -> float:
 
 @njit(cache=True)
 def order_fault(amount: float, price: float, min_amount: float, min_cost: float) -> int:
-    """FINE, or why an order of a rounded amount (base) at a price (quote per base) is too small to be placed."""
-    if not amount > 0.0:
+    """FINE, or why an order of a rounded amount (base) at a price (quote per base) is too small to be placed.
+
+    An amount or a price that is no number is none.
+    """
+    if not 0.0 < amount * price < np.inf:
         return ROUNDS_TO_ZERO
     if amount < min_amount * (1.0 - NOISE):
         return BELOW_MIN_AMOUNT

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from bots.engine.kernel import inlined, kernel
 from bots.engine.types import BUY, FUNDING, SELL
 from markets.precision import round_to_step
 
 
-@njit(cache=True)
+@inlined
 def apply(run: Any, side: int, price: float, amount: float, fee: float, lot: float) -> float:
     """Book one fill; returns the profit it locked in, before its fee.
 
@@ -35,13 +34,13 @@ def apply(run: Any, side: int, price: float, amount: float, fee: float, lot: flo
     return realized
 
 
-@njit(cache=True)
+@inlined
 def equity(run: Any, price: float) -> float:
     """Cash plus the position at a price, in quote."""
     return float(run["cash"] + run["position"] * price)
 
 
-@njit(cache=True)
+@kernel
 def pay(run: Any, trades: Any, price: float, rate: float, fee_step: float) -> None:
     """Pay (or receive) funding on the position: its value at a price times the rate; longs pay a positive rate.
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from bots.engine.kernel import entry, inlined, kernel
 from bots.engine.ledger import equity, pay
 from bots.engine.matching import most_fills, walk, watch
+from bots.engine.prefetch import fetch
 from bots.engine.protection import due_time, floor_of, judge, margin, open_day, release
 from bots.engine.types import EXPECTED, NEVER, NEW, RUNNING, WORST
 
 
-@njit(cache=True)
+@inlined
 def next_signal(signals: Any, i: int, stop: int) -> int:
     """First bar from `i` on with a signal; `stop` for none before it."""
     if len(signals) > 0:
@@ -28,7 +29,7 @@ def next_signal(signals: Any, i: int, stop: int) -> int:
     return stop
 
 
-@njit(cache=True)
+@inlined
 def idle(run: Any, setup: Any, highs: Any, lows: Any, closes: Any, curve: Any, i: int, stop: int) -> int:
     """Pass over bars before `stop` at which nothing happens; returns the first one at which something may."""
     low, high, cash, position = run["wake_low"], run["wake_high"], run["cash"], run["position"]
@@ -50,7 +51,13 @@ def idle(run: Any, setup: Any, highs: Any, lows: Any, closes: Any, curve: Any, i
     return i
 
 
-@njit(cache=True)
+@kernel
+def copy_orders(source: Any, target: Any) -> None:
+    for slot in range(len(source)):
+        target[slot] = source[slot]
+
+
+@inlined
 def walk_bar(
     on_fill: Any,
     runs: Any,
@@ -60,31 +67,39 @@ def walk_bar(
     params: Any,
     notes: Any,
     trades: Any,
+    spare: Any,
+    spare_orders: Any,
     since: float,
     low: float,
     high: float,
     close: float,
 ) -> None:
-    """Walk a bar along the path that is asked for: the expected one, or the worse or better of the two."""
+    """Walk a bar along the path that is asked for: the expected one, or the worse or better of the two.
+
+    spare, spare_orders: room for a run and its orders, to go back to what they were.
+    """
     run = runs[index]
-    up = close >= run["price"]
-    if setup["path"] != EXPECTED:
-        before, wanted = runs[index : index + 1].copy(), orders.copy()
-        walk(on_fill, run, orders, setup, params, notes, trades, since, low, high, close)
-        low_first = equity(run, close)
-        runs[index] = before[0]
-        orders[:] = wanted
-        walk(on_fill, run, orders, setup, params, notes, trades, since, high, low, close)
-        high_first = equity(run, close)
-        runs[index] = before[0]
-        orders[:] = wanted
-        if low_first != high_first:
-            up = (low_first < high_first) == (setup["path"] == WORST)
-    first, second = (low, high) if up else (high, low)
-    walk(on_fill, run, orders, setup, params, notes, trades, since, first, second, close)
+    up, bounds = close >= run["price"], setup["path"] != EXPECTED
+    low_first = 0.0
+    if bounds:
+        spare[0] = run
+        copy_orders(orders, spare_orders)
+    # Low first, high first, then for good; in a loop, so that the machine code of a walk is there once.
+    for attempt in range(0 if bounds else 2, 3):
+        by_low = attempt == 0 or (attempt == 2 and up)
+        first, second = (low, high) if by_low else (high, low)
+        walk(on_fill, run, orders, setup, params, notes, trades, since, first, second, close)
+        if attempt == 2:
+            break
+        if attempt == 0:
+            low_first = equity(run, close)
+        elif low_first != equity(run, close):
+            up = (low_first < equity(run, close)) == (setup["path"] == WORST)
+        runs[index] = spare[0]
+        copy_orders(spare_orders[: len(orders)], orders)
 
 
-@njit(cache=True)
+@inlined
 def open_bar(
     on_start: Any,
     run: Any,
@@ -114,7 +129,7 @@ def open_bar(
         watch(run, orders)
 
 
-@njit(cache=True)
+@kernel
 def first_unseen(run: Any, time: Any, closes: Any, curve: Any, i: int) -> int:
     """A bar that the run has seen already changes nothing."""
     while i < len(time) and run["status"] != NEW and time[i] <= run["time"]:
@@ -123,21 +138,41 @@ def first_unseen(run: Any, time: Any, closes: Any, curve: Any, i: int) -> int:
     return i
 
 
-@njit(cache=True)
+@kernel
+def first_from(time: Any, i: int, due: int) -> int:
+    """First bar from `i` on that opens at `due` or later; len(time) when there is none.
+
+    Bars mostly follow each other at one distance, so a guess is right more often than not: it spares the search's way
+    through memory that nothing else looks at.
+    """
+    if time[i] >= due:
+        return i
+    if i + 1 < len(time):
+        distance = time[i + 1] - time[i]
+        guess = i + (due - time[i] + distance - 1) // distance
+        if guess < len(time) and time[guess - 1] < due <= time[guess]:
+            return int(guess)
+    return i + int(np.searchsorted(time[i:], due))
+
+
+@inlined
 def pass_idle(
     run: Any, setup: Any, time: Any, highs: Any, lows: Any, closes: Any, curve: Any, i: int, stop: int, funding: int
 ) -> int:
-    """Pass over idle bars before `stop`; funding: when it is due next. Returns the first bar that is not idle."""
+    """Pass over idle bars before `stop`; funding: when it is due next. Returns the first bar that is not idle.
+
+    run["time"] stays behind: only the last bar's counts, and to look at the others' is a quarter of a wake's time.
+    """
     due = due_time(run, setup, funding)
     if due != NEVER:
-        stop = min(stop, i + int(np.searchsorted(time[i:], due)))
+        stop = min(stop, first_from(time, i, due))
     done = idle(run, setup, highs, lows, closes, curve, i, stop)
     if done > i:
-        run["time"], run["price"] = time[done - 1], closes[done - 1]
+        run["price"] = closes[done - 1]
     return int(done)
 
 
-@njit(cache=True)
+@kernel
 def rate_due(times: Any, rates: Any, paid: int, now: int) -> tuple[int, float]:
     """(payments up to now, the sum of the rates of those after `paid`)."""
     rate = 0.0
@@ -147,7 +182,7 @@ def rate_due(times: Any, rates: Any, paid: int, now: int) -> tuple[int, float]:
     return paid, rate
 
 
-@njit(cache=True)
+@inlined
 def advance(
     on_start: Any,
     on_fill: Any,
@@ -169,37 +204,40 @@ def advance(
     funding_times: Any,
     funding_rates: Any,
     curve: Any,
+    spare: Any,
+    spare_orders: Any,
     first: int,
 ) -> int:
     """Step one run through its bars from `first`; returns the first bar not done, for want of room in the buffers.
 
-    A bar that it has seen already is passed over.
+    A bar that it has seen already is passed over. spare, spare_orders: as walk_bar() needs them.
     """
     run = runs[index]
     need = most_fills(len(orders)) + 2
     bars = len(time)
-    i = first_unseen(run, time, closes, curve, first)
+    width = len(inputs) // len(signals) if len(signals) > 0 else 0
+    begin = i = first_unseen(run, time, closes, curve, first)
     paid = np.searchsorted(funding_times, run["time"], side="right") if run["status"] != NEW else 0
     signal = next_signal(signals, i, bars)
     while i < bars:
         if run["status"] != NEW:
             funding = funding_times[paid] if paid < len(funding_times) else NEVER
             i = pass_idle(run, setup, time, highs, lows, closes, curve, i, signal, funding)
-            if i == bars:
-                break
-        if len(trades) - run["trades"] < need or len(notes) - run["notes"] < need:
-            return i
+        if i == bars or len(trades) - run["trades"] < need or len(notes) - run["notes"] < need:
+            break
         run["time"] = time[i]
         paid, rate = rate_due(funding_times, funding_rates, paid, time[i])
         open_bar(on_start, run, orders, setup, params, notes, trades, opens[i], rate)
         if lows[i] <= run["wake_low"] or highs[i] >= run["wake_high"]:
             since = run["price"]
             run["price"] = opens[i]
-            walk_bar(on_fill, runs, index, orders, setup, params, notes, trades, since, lows[i], highs[i], closes[i])
+            walk_bar(
+                on_fill, runs, index, orders, setup, params, notes, trades, spare, spare_orders, since, lows[i],
+                highs[i], closes[i],
+            )  # fmt: skip
         run["price"] = closes[i]
         told = signals[i] if i == signal else 0
         if (told != 0 or time[i] >= run["wake_time"]) and run["status"] == RUNNING:
-            width = len(inputs) // len(signals) if len(signals) > 0 else 0
             on_bar(run, orders, setup, params, notes, told, inputs[i * width : (i + 1) * width])
         judge(run, orders, setup, notes)
         watch(run, orders)
@@ -207,10 +245,16 @@ def advance(
         i += 1
         if signal < i:
             signal = next_signal(signals, i, bars)
-    return bars
+            if signal + 1 < bars:
+                # The idle bars until then look at neither, so they would have to come from afar.
+                fetch(time, signal)
+                fetch(opens, signal + 1)
+    if i > begin:
+        run["time"] = time[i - 1]
+    return int(i)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def advance_many(
     on_start: Any,
     on_fill: Any,
@@ -232,6 +276,8 @@ def advance_many(
     funding_times: Any,
     funding_rates: Any,
     curve: Any,
+    spare: Any,
+    spare_orders: Any,
     run_at: int,
     bar_at: int,
 ) -> tuple[int, int]:
@@ -252,7 +298,7 @@ def advance_many(
             time[b:bars_end], opens[b:bars_end], highs[b:bars_end], lows[b:bars_end], closes[b:bars_end],
             signals[s : s + told], inputs[span["inputs"] : span["inputs"] + told * span["width"]],
             funding_times[span["funding"] : span["funding_end"]], funding_rates[span["funding"] : span["funding_end"]],
-            curve[span["curve"] : span["curve"] + count], bar_at if r == run_at else 0,
+            curve[span["curve"] : span["curve"] + count], spare, spare_orders, bar_at if r == run_at else 0,
         )  # fmt: skip
         if done < count:
             return r, done
@@ -261,6 +307,6 @@ def advance_many(
     return len(runs), 0
 
 
-@njit(cache=True)
+@kernel
 def no_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, signal: int, inputs: Any) -> None:
     """In the place of on_bar for kinds that react to fills alone."""

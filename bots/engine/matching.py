@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from bots.engine.kernel import inlined, kernel
 from bots.engine.ledger import apply
 from bots.engine.orders import cancel_all, note
 from bots.engine.protection import after_fill, liquidate
@@ -20,13 +20,13 @@ from bots.risk import amount_for, fill_refusal
 from markets.precision import ceil_to_step, round_to_step
 
 
-@njit(cache=True)
+@kernel
 def most_fills(slots: int) -> int:
     """Bound of what may happen in one bar; beyond it the kind is taken to run in circles."""
     return 1024 + 8 * slots
 
 
-@njit(cache=True)
+@inlined
 def falls_to(order: Any) -> bool:
     """True for an order that a falling price touches: limit buys, stop sells, lower alarms."""
     if order["type"] == LIMIT:
@@ -34,7 +34,7 @@ def falls_to(order: Any) -> bool:
     return bool(order["side"] == SELL)
 
 
-@njit(cache=True)
+@inlined
 def executable(order: Any, price: float) -> bool:
     """True when an order acts at this very price."""
     if order["type"] <= NONE:
@@ -44,17 +44,20 @@ def executable(order: Any, price: float) -> bool:
     return bool(price <= order["price"] if falls_to(order) else price >= order["price"])
 
 
-@njit(cache=True)
+@inlined
 def first_executable(orders: Any, price: float, since: float) -> int:
     """Slot that acts at `price` when it was reached from `since`; -1 for none.
 
-    Market orders first, then as the path met them; among equals the lowest slot.
+    Market orders first, then as the path met them; among equals the lowest slot. An exchange that takes the position
+    over waits for nobody: behind a gap a stop would sell what is worth less than nothing.
     """
     found = -1
     nearest = np.inf
     for slot in range(len(orders)):
         order = orders[slot]
         if executable(order, price):
+            if order["type"] == LIQUIDATION:
+                return slot
             distance = -1.0 if order["type"] == MARKET else abs(order["price"] - since)
             if distance < nearest:
                 nearest = distance
@@ -62,7 +65,7 @@ def first_executable(orders: Any, price: float, since: float) -> int:
     return found
 
 
-@njit(cache=True)
+@inlined
 def next_touched(orders: Any, price: float, target: float) -> int:
     """Slot whose price is touched first on the way from `price` (excluded) to `target` (included); -1 for none."""
     found = -1
@@ -80,14 +83,14 @@ def next_touched(orders: Any, price: float, target: float) -> int:
     return found
 
 
-@njit(cache=True)
+@inlined
 def fee_of(order: Any, setup: Any, cost: float) -> float:
     """Fee in quote, rounded up: maker for a limit order that had to wait, taker for what crossed when placed."""
     waited = order["type"] == LIMIT and not executable(order, order["placed"])
     return float(ceil_to_step(cost * (setup["maker"] if waited else setup["taker"]), setup["fee_step"]))
 
 
-@njit(cache=True)
+@inlined
 def fill(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, slot: int) -> bool:
     """Execute an order at run["price"] and record the trade; False when the money or the position is not there."""
     order = orders[slot]
@@ -120,7 +123,7 @@ def fill(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, slot: int) 
     return True
 
 
-@njit(cache=True)
+@inlined
 def describe(run: Any, order: Any, trade: Any, slot: int) -> None:
     """Copy what identifies an order into the record the kind is told about."""
     trade["time"] = run["time"]
@@ -130,7 +133,7 @@ def describe(run: Any, order: Any, trade: Any, slot: int) -> None:
     trade["tag"] = order["tag"]
 
 
-@njit(cache=True)
+@kernel
 def act(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, slot: int) -> None:
     """Let the order in a slot do what it is for at run["price"], then let the kind react."""
     if orders[slot]["type"] == ALARM:
@@ -148,7 +151,7 @@ def act(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any
         on_fill(run, orders, setup, params, notes, trades[run["trades"] - 1])
 
 
-@njit(cache=True)
+@inlined
 def settle(
     on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, since: float, left: int
 ) -> int:
@@ -161,7 +164,7 @@ def settle(
     return left
 
 
-@njit(cache=True)
+@kernel
 def travel(
     on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, target: float, left: int
 ) -> int:
@@ -181,7 +184,7 @@ def travel(
     return left
 
 
-@njit(cache=True)
+@inlined
 def follow(orders: Any, price: float) -> None:
     """Let trailing stops and alarms follow the price."""
     for slot in range(len(orders)):
@@ -195,7 +198,7 @@ def follow(orders: Any, price: float) -> None:
             order["price"] = min(order["price"], trigger)
 
 
-@njit(cache=True)
+@kernel
 def walk(
     on_fill: Any,
     run: Any,
@@ -213,6 +216,10 @@ def walk(
     limit = most_fills(len(orders))
     left = settle(on_fill, run, orders, setup, params, notes, trades, since, limit)
     follow(orders, run["price"])
+    watch(run, orders)
+    if min(first, second) > run["wake_low"] and max(first, second) < run["wake_high"] and left > 0:
+        run["price"] = close  # the rest of the bar touches nothing
+        return
     left = travel(on_fill, run, orders, setup, params, notes, trades, first, left)
     left = travel(on_fill, run, orders, setup, params, notes, trades, second, left)
     left = travel(on_fill, run, orders, setup, params, notes, trades, close, left)
@@ -222,7 +229,7 @@ def walk(
         note(run, notes, TOO_MANY_FILLS, -1, float(limit))
 
 
-@njit(cache=True)
+@inlined
 def watch(run: Any, orders: Any) -> None:
     """Remember the nearest prices that can wake the run; a waiting market order wakes it at any price."""
     low = -np.inf

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from bots.engine.kernel import inlined, kernel
 from bots.engine.types import ALARM, BUY, LIQUIDATION, MARKET, NONE, SELL, STOPPED, TRAIL
 from bots.risk import amount_for, is_entry, refusal
 from markets.precision import floor_to_step, round_to_step
 
 
-@njit(cache=True)
+@kernel
 def note(run: Any, notes: Any, code: int, slot: int, value: float) -> None:
     """Write down a decision. The buffer is drained after every bar; beyond its end notes are dropped."""
     count = run["notes"]
@@ -25,13 +24,13 @@ def note(run: Any, notes: Any, code: int, slot: int, value: float) -> None:
         run["notes"] = count + 1
 
 
-@njit(cache=True)
+@kernel
 def cancel(orders: Any, slot: int) -> None:
     """Empty a slot: the order in it is no longer wanted."""
     orders[slot]["type"] = NONE
 
 
-@njit(cache=True)
+@kernel
 def cancel_all(orders: Any) -> None:
     """Empty every slot but the exchange's own."""
     for slot in range(len(orders)):
@@ -39,7 +38,7 @@ def cancel_all(orders: Any) -> None:
             orders[slot]["type"] = NONE
 
 
-@njit(cache=True)
+@inlined
 def write(
     run: Any, orders: Any, slot: int, order_type: int, side: int, price: float, amount: float, distance: float, tag: int
 ) -> None:
@@ -57,7 +56,7 @@ def write(
     order["placed"] = run["price"]
 
 
-@njit(cache=True)
+@inlined
 def submit(run: Any, orders: Any, setup: Any, notes: Any, slot: int) -> bool:
     """Give what stands in a slot its identity, or take it out again with a note; True when risk lets it.
 
@@ -76,7 +75,7 @@ def submit(run: Any, orders: Any, setup: Any, notes: Any, slot: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@kernel
 def place(
     run: Any,
     orders: Any,
@@ -99,7 +98,7 @@ def place(
     return submit(run, orders, setup, notes, slot)
 
 
-@njit(cache=True)
+@kernel
 def place_cost(run: Any, orders: Any, setup: Any, notes: Any, slot: int, side: int, cost: float, tag: int) -> bool:
     """Want a market order for so much quote money, a buy's fee included, whatever the next price is.
 
@@ -110,7 +109,7 @@ def place_cost(run: Any, orders: Any, setup: Any, notes: Any, slot: int, side: i
     return submit(run, orders, setup, notes, slot)
 
 
-@njit(cache=True)
+@kernel
 def place_trailing(
     run: Any, orders: Any, setup: Any, notes: Any, slot: int, side: int, distance: float, amount: float, tag: int
 ) -> bool:
@@ -122,7 +121,7 @@ def place_trailing(
     return place(run, orders, setup, notes, slot, TRAIL, side, price, amount, tag, distance)
 
 
-@njit(cache=True)
+@kernel
 def close(run: Any, orders: Any, setup: Any, notes: Any, slot: int, tag: int) -> None:
     """Want the position gone at the next price: a long sold, a short bought back."""
     if run["position"] != 0.0:
@@ -130,7 +129,7 @@ def close(run: Any, orders: Any, setup: Any, notes: Any, slot: int, tag: int) ->
         place(run, orders, setup, notes, slot, MARKET, side, 0.0, abs(run["position"]), tag)
 
 
-@njit(cache=True)
+@kernel
 def end(run: Any, orders: Any, setup: Any, notes: Any, slot: int, sell: bool, code: int, tag: int) -> None:
     """Withdraw everything and end the run with a note; close the position through a slot, or keep it.
 
@@ -143,13 +142,13 @@ def end(run: Any, orders: Any, setup: Any, notes: Any, slot: int, sell: bool, co
         close(run, orders, setup, notes, slot, tag)
 
 
-@njit(cache=True)
+@kernel
 def alarm(run: Any, orders: Any, slot: int, side: int, price: float, tag: int) -> None:
     """Wake the kind when the price is touched: side BUY from below (at or above), SELL from above."""
     write(run, orders, slot, ALARM, side, price, 0.0, 0.0, tag)
 
 
-@njit(cache=True)
+@kernel
 def trailing_alarm(run: Any, orders: Any, slot: int, side: int, distance: float, tag: int) -> None:
     """Wake the kind when the price has turned by `distance` (a fraction): BUY from its low, SELL from its high."""
     write(run, orders, slot, ALARM, side, run["price"] * (1.0 + side * distance), 0.0, distance, tag)

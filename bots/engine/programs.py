@@ -50,7 +50,7 @@ def _signatures() -> tuple[Any, Any, Any, Any]:
     state = (runs, orders, setups, numbers, notes, trades, spans)
     curve = types.Array(types.float64, 1, "C")
     loop = types.UniTuple(types.int64, 2)(  # type: ignore[no-untyped-call]
-        *pointers, *state, *bars, signals, numbers, times, numbers, curve, types.int64, types.int64
+        *pointers, *state, *bars, signals, numbers, times, numbers, curve, runs, orders, types.int64, types.int64
     )
     return start, fill, bar, loop
 

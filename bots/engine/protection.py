@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from bots.engine.kernel import inlined, kernel
 from bots.engine.ledger import apply
 from bots.engine.orders import cancel_all, end, note
 from bots.engine.types import (
@@ -33,7 +33,7 @@ from markets.precision import ceil_to_step, floor_to_step
 DAY = 86_400_000
 
 
-@njit(cache=True)
+@kernel
 def hold(run: Any, orders: Any, notes: Any, until: int, code: int, value: float) -> None:
     """Hold all entries until a time, ms UTC."""
     if until <= run["held_until"]:
@@ -45,7 +45,7 @@ def hold(run: Any, orders: Any, notes: Any, until: int, code: int, value: float)
             orders[slot]["type"] = -orders[slot]["type"]
 
 
-@njit(cache=True)
+@kernel
 def release(run: Any, orders: Any, notes: Any) -> None:
     """Let the held orders work, as placed at the price now."""
     run["held_until"] = 0
@@ -59,7 +59,7 @@ def release(run: Any, orders: Any, notes: Any) -> None:
             order["sequence"] = run["sequence"]
 
 
-@njit(cache=True)
+@inlined
 def after_fill(run: Any, orders: Any, setup: Any, notes: Any, trade: Any) -> None:
     """Before the kind reacts: pause after a loss, and move the price of liquidation."""
     if setup["loss_cooldown"] > 0.0 and trade["realized"] < 0.0:
@@ -69,7 +69,7 @@ def after_fill(run: Any, orders: Any, setup: Any, notes: Any, trade: Any) -> Non
         margin(run, orders, setup)
 
 
-@njit(cache=True)
+@inlined
 def open_day(run: Any, setup: Any) -> None:
     """Remember the equity at the begin of a UTC day: what the daily loss is measured against."""
     if run["time"] >= run["day_end"]:
@@ -77,7 +77,7 @@ def open_day(run: Any, setup: Any) -> None:
         run["day_end"] = run["time"] // DAY * DAY + DAY
 
 
-@njit(cache=True)
+@inlined
 def floor_of(run: Any, setup: Any) -> float:
     """Equity at or below which, at a close, a limit acts."""
     floor = -np.inf
@@ -88,7 +88,7 @@ def floor_of(run: Any, setup: Any) -> float:
     return float(floor)
 
 
-@njit(cache=True)
+@inlined
 def judge(run: Any, orders: Any, setup: Any, notes: Any) -> None:
     """At a close: hold the entries or end the run when a limit is reached."""
     equity = run["cash"] + run["position"] * run["price"]
@@ -104,7 +104,7 @@ def judge(run: Any, orders: Any, setup: Any, notes: Any) -> None:
         hold(run, orders, notes, run["day_end"], HELD_DAILY_LOSS, run["day_equity"] - equity)
 
 
-@njit(cache=True)
+@inlined
 def due_time(run: Any, setup: Any, funding: float) -> int:
     """Open time from which on a bar is more than its prices: the kind waits for it, a limit ends, a day begins."""
     due = min(run["wake_time"] if run["status"] == RUNNING else NEVER, funding)
@@ -115,7 +115,7 @@ def due_time(run: Any, setup: Any, funding: float) -> int:
     return int(due)
 
 
-@njit(cache=True)
+@kernel
 def margin(run: Any, orders: Any, setup: Any) -> None:
     """Place the exchange's own order: at its price the maintenance margin is all that is left.
 
@@ -139,7 +139,7 @@ def margin(run: Any, orders: Any, setup: Any) -> None:
     order["cost"] = order["filled"] = order["distance"] = order["placed"] = 0.0
 
 
-@njit(cache=True)
+@kernel
 def liquidate(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, slot: int) -> None:
     """The exchange takes the position over, and all that is left of the margin as its fee; the run ends.
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from bots.engine.kernel import entry, kernel
 from bots.engine.ledger import apply, equity
 from bots.engine.loop import open_bar
 from bots.engine.matching import act, follow, watch
@@ -62,7 +62,7 @@ EVENT = np.dtype(
 )
 
 
-@njit(cache=True)
+@kernel
 def slot_of(orders: Any, sequence: int) -> int:
     """Slot of the order with this identity; -1 when it is wanted no more."""
     for slot in range(len(orders)):
@@ -71,7 +71,7 @@ def slot_of(orders: Any, sequence: int) -> int:
     return -1
 
 
-@njit(cache=True)
+@kernel
 def describe_execution(orders: Any, event: Any, slot: int, trade: Any) -> None:
     """The record of an execution: what its order was for, and what it traded."""
     trade["time"] = event["executed"]
@@ -86,7 +86,7 @@ def describe_execution(orders: Any, event: Any, slot: int, trade: Any) -> None:
     trade["fee"] = event["fee"]
 
 
-@njit(cache=True)
+@kernel
 def empty(orders: Any, slot: int) -> None:
     """Take an order that is over out of its slot."""
     order = orders[slot]
@@ -96,7 +96,7 @@ def empty(orders: Any, slot: int) -> None:
         order["cost"] = 0.0
 
 
-@njit(cache=True)
+@kernel
 def sum_up(trade: Any, event: Any) -> None:
     """Make the record of a last execution that of its whole order: the amount at its average price, all fees."""
     amount = event["before_amount"] + trade["amount"]
@@ -106,7 +106,7 @@ def sum_up(trade: Any, event: Any) -> None:
     trade["realized"] += event["before_realized"]
 
 
-@njit(cache=True)
+@kernel
 def book(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, event: Any) -> None:
     """Book an execution. The kind is told once the order is complete; nothing of one that it wants no more."""
     slot = slot_of(orders, event["sequence"])
@@ -130,7 +130,7 @@ def book(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: An
         on_fill(run, orders, setup, params, notes, trades[count + 1])
 
 
-@njit(cache=True)
+@kernel
 def drop(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, event: Any) -> None:
     """The exchange ended an order: its slot is free. The kind is told of what was filled, and of nothing else."""
     slot = slot_of(orders, event["sequence"])
@@ -147,7 +147,7 @@ def drop(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: An
         empty(orders, slot)
 
 
-@njit(cache=True)
+@kernel
 def taken_over(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, event: Any) -> None:
     """The exchange closed the position and ended every order: book it, and end. Its order has the last slot."""
     slot, position = len(orders) - 1, run["position"]
@@ -164,7 +164,7 @@ def taken_over(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, event
     note(run, notes, LIQUIDATED, slot, position)
 
 
-@njit(cache=True)
+@kernel
 def touch(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, slot: int) -> None:
     """An alarm rings; a trailing stop becomes a market order."""
     if orders[slot]["type"] == ALARM:
@@ -173,7 +173,7 @@ def touch(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: A
         orders[slot]["cost"] = SENT
 
 
-@njit(cache=True)
+@kernel
 def close_bar(on_bar: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, event: Any, inputs: Any) -> None:
     """The end of a bar. One in which nothing happened leaves what the loop leaves when it passes over it."""
     signal, price = event["signal"], event["price"]
@@ -194,7 +194,7 @@ def close_bar(on_bar: Any, run: Any, orders: Any, setup: Any, params: Any, notes
     watch(run, orders)
 
 
-@njit(cache=True)
+@kernel
 def within_bar(
     on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, event: Any
 ) -> None:
@@ -220,7 +220,7 @@ def within_bar(
     watch(run, orders)
 
 
-@njit(cache=True)
+@entry
 def react(
     on_start: Any,
     on_fill: Any,

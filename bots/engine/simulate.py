@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -14,10 +14,12 @@ import numpy as np
 from bots.engine.matching import most_fills
 from bots.engine.programs import program
 from bots.engine.run import Engine, Records
-from bots.engine.types import FUNDING, NOTE, SPAN, TRADE
+from bots.engine.types import FUNDING, NOTE, ORDER, RUN, SPAN, TRADE
 from markets.series import Candles, Column, Times
 
-ROOM = 512  # trades and notes a buffer holds beyond what one bar may bring
+ROOM = 512  # trades and notes a buffer holds beyond what one bar may bring,
+BARS_A_TRADE = 16  # and one more for so many bars
+SMALL_ROOM = 4096  # of a buffer that is emptied and used again: it stays in the processor's cache
 Signals = np.ndarray[Any, np.dtype[np.int8]]
 
 
@@ -112,13 +114,17 @@ def _of_one_kind(engines: list[Engine], stretches: list[Stretch], laid: Sequence
     runs, orders = _one([engine.run for engine in engines], laid), _one([engine.orders for engine in engines], laid)
     setups, params = _one([engine.setup for engine in engines]), _one([engine.vector for engine in engines])
     call = program(engines[0].kind)
-    room = max(most_fills(len(engine.orders)) for engine in engines) + ROOM
+    slots = max(len(engine.orders) for engine in engines)
+    # Memory that nothing is written to costs nothing; a call that has to be made again does.
+    room, spare = most_fills(slots) + ROOM + len(curve) // BARS_A_TRADE, (np.empty(1, RUN), np.empty(slots, ORDER))
     parts: dict[int, list[tuple[Records, Records]]] = defaultdict(list)
     run_at = bar_at = 0
     while run_at < len(engines):
         trades, notes = np.empty(room, TRADE), np.empty(room, NOTE)
         first = run_at
-        run_at, bar_at = call(runs, orders, setups, params, notes, trades, spans, *columns, curve, run_at, bar_at)
+        run_at, bar_at = call(
+            runs, orders, setups, params, notes, trades, spans, *columns, curve, *spare, run_at, bar_at
+        )
         _share_out(runs[first : run_at + 1], first, trades, notes, parts)
         room = min(2 * room, 1 << 20)
     if len(engines) > 1:
@@ -129,6 +135,40 @@ def _of_one_kind(engines: list[Engine], stretches: list[Stretch], laid: Sequence
         _steps(parts.get(index, []), curve[span["curve"] :][: span["bars_end"] - span["bars"]])
         for index, span in enumerate(spans)
     ]
+
+
+@dataclass(slots=True)
+class Buffers:
+    """Memory of a run whose trades and notes are not kept, for the next one to use again. Of one thread alone."""
+
+    curve: Column = field(default_factory=lambda: np.empty(0))
+    trades: Records = field(default_factory=lambda: np.empty(0, TRADE))
+    notes: Records = field(default_factory=lambda: np.empty(0, NOTE))
+
+    def make_room(self, bars: int, records: int) -> None:
+        if len(self.curve) < bars:
+            self.curve = np.empty(bars)
+        if len(self.trades) < records:
+            self.trades, self.notes = np.empty(records, TRADE), np.empty(records, NOTE)
+
+
+def lead_through(engine: Engine, stretch: Stretch, buffers: Buffers) -> Column:
+    """Lead one run through candles as step() does, for its state alone.
+
+    Returns its equity, quote at each close, which is overwritten when the buffers are used again.
+    """
+    spans, columns, _ = _laid_out([engine], [stretch])
+    bars, slots = len(stretch.candles), len(engine.orders)
+    buffers.make_room(bars, most_fills(slots) + SMALL_ROOM)
+    state = engine.run, engine.orders, engine.setup, engine.vector
+    spare = np.empty(1, RUN), np.empty(slots, ORDER)
+    call, run_at, bar_at = program(engine.kind), 0, 0
+    while run_at == 0:
+        run_at, bar_at = call(
+            *state, buffers.notes, buffers.trades, spans, *columns, buffers.curve, *spare, run_at, bar_at
+        )
+        engine.run["trades"] = engine.run["notes"] = 0
+    return buffers.curve[:bars]
 
 
 def _one(arrays: Sequence[Records], laid: Sequence[Laid] = ()) -> Records:

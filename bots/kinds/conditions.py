@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from bots.engine.kernel import kernel
 from bots.engine.orders import alarm, cancel, end, note
 from bots.engine.types import BUY, KIND_NOTE, MEMORY, NEVER, SELL
 from bots.kinds.parameters import Problems, parameter
@@ -125,19 +125,19 @@ def check(params: Conditions, allocation: float, lowest: tuple[str, float], high
     return problems
 
 
-@njit(cache=True)
+@kernel
 def market_slot(params: Any) -> int:
     return int(params[_SLOT])
 
 
-@njit(cache=True)
+@kernel
 def dearest(setup: Any, price: float) -> float:
     """Most that a market buy pays at a price, quote per base: slippage, and rounding up to the tick."""
     slipped = price * (1.0 + setup["slippage"])
     return float(max(slipped, round_to_step(slipped, setup["tick"])))
 
 
-@njit(cache=True)
+@kernel
 def may_start(run: Any, orders: Any, params: Any, notes: Any) -> bool:
     """True when there is no trigger to wait for; else an alarm with the tag TRIGGER will ring."""
     trigger = params[_TRIGGER]
@@ -149,7 +149,7 @@ def may_start(run: Any, orders: Any, params: Any, notes: Any) -> bool:
     return False
 
 
-@njit(cache=True)
+@kernel
 def threshold(run: Any, setup: Any, params: Any, which: int) -> float:
     """The price at which an exit acts: at or below it a stop loss, at or above it a take profit.
 
@@ -167,7 +167,7 @@ def threshold(run: Any, setup: Any, params: Any, which: int) -> float:
     return float(run["price"] if sign * (run["cash"] - level) >= 0.0 else sign * np.inf)
 
 
-@njit(cache=True)
+@kernel
 def aim(run: Any, orders: Any, setup: Any, params: Any, which: int) -> None:
     """Put the alarm of an exit where its threshold is now, unless it is touched and waits for its delay."""
     stops = which == _STOP
@@ -181,14 +181,14 @@ def aim(run: Any, orders: Any, setup: Any, params: Any, which: int) -> None:
         cancel(orders, slot)
 
 
-@njit(cache=True)
+@kernel
 def watch_exits(run: Any, orders: Any, setup: Any, params: Any) -> None:
     """Begin to watch stop loss and take profit."""
     aim(run, orders, setup, params, _STOP)
     aim(run, orders, setup, params, _PROFIT)
 
 
-@njit(cache=True)
+@kernel
 def follow_equity(run: Any, orders: Any, setup: Any, params: Any) -> None:
     """After a fill: exits by amount or ratio are at another price now."""
     if params[_STOP_BY] != _PRICE:
@@ -197,20 +197,20 @@ def follow_equity(run: Any, orders: Any, setup: Any, params: Any) -> None:
         aim(run, orders, setup, params, _PROFIT)
 
 
-@njit(cache=True)
+@kernel
 def stop_price(params: Any) -> float:
     """The stop loss as it was set when it is a price, else 0."""
     return float(params[_STOP] if params[_STOP_BY] == _PRICE else 0.0)
 
 
-@njit(cache=True)
+@kernel
 def raise_stop(run: Any, orders: Any, setup: Any, params: Any, rise: float) -> None:
     """Let a stop loss by price lie so much above where it was set."""
     run["memory"][_STOP_RISE] = rise
     aim(run, orders, setup, params, _STOP)
 
 
-@njit(cache=True)
+@kernel
 def reached(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     """React to the alarms STOP_LOSS and TAKE_PROFIT: end, or wait for the delay."""
     stops = trade["tag"] == STOP_LOSS
@@ -224,7 +224,7 @@ def reached(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
         end(run, orders, setup, notes, market_slot(params), params[_SELL_AT_END] != 0.0, code, CLOSE)
 
 
-@njit(cache=True)
+@kernel
 def judge(run: Any, orders: Any, setup: Any, params: Any, notes: Any, signal: int, inputs: Any) -> None:
     """on_bar: at a close while an exit waits for its delay."""
     memory = run["memory"]

@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from bots.engine.kernel import kernel
 from bots.engine.orders import alarm, cancel, cancel_all, note, place, place_cost
 from bots.engine.types import BUY, KIND_NOTE, LIMIT, MARKET, NEVER, NONE, SELL, STOP, TRAIL, Terms
 from bots.kinds.parameters import Problems, parameter
@@ -271,7 +271,7 @@ def inputs_of(params: Exits) -> tuple[Value, ...]:
     return (Value("atr", (params.atr_period,), "atr"),) if params.stop_atr else ()
 
 
-@njit(cache=True)
+@kernel
 def held(run: Any) -> int:
     """Side of the position, 0 when there is none but float noise."""
     if abs(run["position"]) <= NOISE * run["memory"][_SIZE]:
@@ -279,7 +279,7 @@ def held(run: Any) -> int:
     return BUY if run["position"] > 0.0 else SELL
 
 
-@njit(cache=True)
+@kernel
 def stop_distance(params: Any, price: float, atr: float) -> float:
     """Of the stop loss from the entry, as a fraction of the price; 0 for none."""
     if params[_ATRS] > 0.0:
@@ -287,7 +287,7 @@ def stop_distance(params: Any, price: float, atr: float) -> float:
     return float(params[_LOSS])
 
 
-@njit(cache=True)
+@kernel
 def money(run: Any, setup: Any, params: Any, side: int) -> float:
     """Quote money for a position, its entry fee included: never more than the margin allows."""
     fee = setup["taker"]
@@ -304,7 +304,7 @@ def money(run: Any, setup: Any, params: Any, side: int) -> float:
     return float(most * params[_EQUITY])
 
 
-@njit(cache=True)
+@kernel
 def enter(run: Any, orders: Any, setup: Any, params: Any, notes: Any, side: int) -> None:
     """Want a position at the next price."""
     run["memory"][_NEXT] = 0.0
@@ -319,7 +319,7 @@ def enter(run: Any, orders: Any, setup: Any, params: Any, notes: Any, side: int)
         note(run, notes, IS_HELD, _TRADE, 0.0)
 
 
-@njit(cache=True)
+@kernel
 def leave(run: Any, orders: Any, setup: Any, notes: Any, tag: int) -> None:
     """Want the position gone at the next price."""
     cancel_all(orders)
@@ -327,7 +327,7 @@ def leave(run: Any, orders: Any, setup: Any, notes: Any, tag: int) -> None:
     place(run, orders, setup, notes, _TRADE, MARKET, side, 0.0, abs(run["position"]), tag)
 
 
-@njit(cache=True)
+@kernel
 def guard(run: Any, orders: Any, setup: Any, params: Any, notes: Any, side: int) -> None:
     """Place what leaves a fresh position: stop loss, trailing stop or the alarm that arms it, targets."""
     price, size = run["memory"][_PRICE], abs(run["position"])
@@ -351,7 +351,7 @@ def guard(run: Any, orders: Any, setup: Any, params: Any, notes: Any, side: int)
             left -= orders[_TARGET + step]["amount"]
 
 
-@njit(cache=True)
+@kernel
 def trail(run: Any, orders: Any, setup: Any, params: Any, notes: Any, side: int, price: float) -> None:
     """A trailing stop whose best price so far is `price`."""
     distance = params[_DISTANCE]
@@ -359,7 +359,7 @@ def trail(run: Any, orders: Any, setup: Any, params: Any, notes: Any, side: int,
     place(run, orders, setup, notes, _TRAIL, TRAIL, -side, trigger, abs(run["position"]), TRAILING, distance)
 
 
-@njit(cache=True)
+@kernel
 def shrink(run: Any, orders: Any, setup: Any, notes: Any) -> None:
     """A target was hit: the stops are for what is left."""
     size = abs(run["position"])
@@ -372,7 +372,7 @@ def shrink(run: Any, orders: Any, setup: Any, notes: Any) -> None:
             )  # fmt: skip
 
 
-@njit(cache=True)
+@kernel
 def left_position(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Nothing is held any more: withdraw the rest, and go on to the other side if that is what it was for."""
     cancel_all(orders)
@@ -384,12 +384,12 @@ def left_position(run: Any, orders: Any, setup: Any, params: Any, notes: Any) ->
         run["memory"][_COOL_UNTIL] = run["time"] + params[_COOLDOWN]
 
 
-@njit(cache=True)
+@kernel
 def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
     """Waits for its first signal."""
 
 
-@njit(cache=True)
+@kernel
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag in (LONG, SHORT):
@@ -405,7 +405,7 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
         shrink(run, orders, setup, notes)
 
 
-@njit(cache=True)
+@kernel
 def turn(run: Any, orders: Any, setup: Any, params: Any, notes: Any, asked: int, side: int) -> None:
     """A signal while a position of `side` is held."""
     out, other, other_out = (LONG_EXIT, SHORT_ENTRY, SHORT_EXIT) if side == BUY else (SHORT_EXIT, LONG_ENTRY, LONG_EXIT)
@@ -418,7 +418,7 @@ def turn(run: Any, orders: Any, setup: Any, params: Any, notes: Any, asked: int,
         leave(run, orders, setup, notes, EXIT)
 
 
-@njit(cache=True)
+@kernel
 def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any, asked: int) -> None:
     """A signal while nothing is held."""
     entries = asked & (LONG_ENTRY | SHORT_ENTRY)
@@ -433,7 +433,7 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any, asked: int
         enter(run, orders, setup, params, notes, side)
 
 
-@njit(cache=True)
+@kernel
 def on_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, signal: int, inputs: Any) -> None:
     side = held(run)
     if signal != 0:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from bots.engine.kernel import kernel
 from bots.engine.orders import alarm, cancel, note, place
 from bots.engine.types import BUY, LIMIT, MARKET, SELL, Terms
 from bots.kinds import conditions
@@ -109,19 +109,19 @@ def check(params: Params, terms: Terms, allocation: float) -> Problems:
     return problems
 
 
-@njit(cache=True)
+@kernel
 def level_price(run: Any, setup: Any, params: Any, level: float) -> float:
     return float(round_to_step(run["memory"][_FIRST_PRICE] * params[_RATIO] ** level, setup["tick"]))
 
 
-@njit(cache=True)
+@kernel
 def slice_above(run: Any, setup: Any, params: Any, level: float) -> float:
     """Base amount traded between a level and the one above it."""
     price = run["memory"][_FIRST_PRICE] * params[_RATIO] ** level
     return float(floor_to_step(run["memory"][_VALUE] / price * (1.0 - 1.0 / params[_RATIO]), setup["lot"]))
 
 
-@njit(cache=True)
+@kernel
 def want(run: Any, orders: Any, setup: Any, params: Any, notes: Any, level: float) -> None:
     """Want the order of a level, a buy below the current one, a sell above; each level has its slot in a ring."""
     slot = int(level % (2.0 * params[_WINDOW] + 1.0))
@@ -135,7 +135,7 @@ def want(run: Any, orders: Any, setup: Any, params: Any, notes: Any, level: floa
         cancel(orders, slot)
 
 
-@njit(cache=True)
+@kernel
 def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Share the money between what is bought now and what is reserved for the way down."""
     price, ratio = run["price"], params[_RATIO]
@@ -150,13 +150,13 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     watch_exits(run, orders, setup, params)
 
 
-@njit(cache=True)
+@kernel
 def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
     if may_start(run, orders, params, notes):
         begin(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def move(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     """A level was reached: it is the current one now, the one left behind gets the counter order, the window moves."""
     memory = run["memory"]
@@ -176,7 +176,7 @@ def move(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any)
     want(run, orders, setup, params, notes, far)
 
 
-@njit(cache=True)
+@kernel
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag == GRID:
@@ -195,7 +195,7 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
         reached(run, orders, setup, params, notes, trade)
 
 
-@njit(cache=True)
+@kernel
 def at_edge(run: Any, orders: Any, params: Any, notes: Any, trade: Any) -> None:
     """Say that the price fell below the lowest price or is back."""
     left = trade["side"] == SELL

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from bots.engine.kernel import kernel
 from bots.engine.orders import alarm, cancel, end, note, place, place_cost, place_trailing, trailing_alarm
 from bots.engine.types import BUY, KIND_NOTE, SELL, STOP, Terms
 from bots.kinds.contract import Kind
@@ -132,14 +132,14 @@ def check(params: Params, terms: Terms, allocation: float) -> Problems:
     return problems
 
 
-@njit(cache=True)
+@kernel
 def buy(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Buy with everything there is, at the next price: a turn may lie between two ticks, and cost more than it."""
     money = run["cash"] if params[_REINVEST] != 0.0 else min(run["cash"], setup["allocation"])
     place_cost(run, orders, setup, notes, _TRADE, BUY, money, BOUGHT)
 
 
-@njit(cache=True)
+@kernel
 def seek_low(run: Any, orders: Any, params: Any, notes: Any) -> None:
     """Wait for the activation price, or follow the low from now on.
 
@@ -154,7 +154,7 @@ def seek_low(run: Any, orders: Any, params: Any, notes: Any) -> None:
         note(run, notes, TRAILS_LOW, _TRADE, run["price"])
 
 
-@njit(cache=True)
+@kernel
 def turned(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """The price turned up: buy, unless it is above the limit."""
     limit = params[_BUY_LIMIT]
@@ -165,7 +165,7 @@ def turned(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         buy(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def hold(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
     """Just bought: guard the position, and wait for the profit at which the sale starts to trail."""
     if params[_LOSS] > 0.0:
@@ -179,13 +179,13 @@ def hold(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: floa
         trail_high(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def trail_high(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     place_trailing(run, orders, setup, notes, _TRADE, SELL, params[_SELL_DISTANCE], run["position"], SOLD)
     note(run, notes, TRAILS_HIGH, _TRADE, run["price"])
 
 
-@njit(cache=True)
+@kernel
 def sold(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """A cycle is done: start over, or end."""
     cancel(orders, _TRADE)
@@ -197,7 +197,7 @@ def sold(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         seek_low(run, orders, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
     if params[_BUY_FIRST] != 0.0:
         seek_low(run, orders, params, notes)
@@ -205,7 +205,7 @@ def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: 
         buy(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag == TURN:

@@ -35,7 +35,7 @@ from markets.series import Column as Floats
 
 Truth: TypeAlias = NDArray[np.bool_]
 Rules: TypeAlias = Sequence[Condition | None]
-# Two numbers -> the signs of their difference in a block, so that rules about the same pair share them.
+# Two numbers -> the signs of their difference in a piece, so that rules about the same pair share them.
 Signs: TypeAlias = dict[tuple[Number, Number], NDArray[np.int8]]
 UNKNOWN: Final = 2
 # Averages that are the same on paper differ by float noise; nearer than this part of them, numbers are equal.
@@ -81,7 +81,7 @@ def _does_not_fall(signs: NDArray[np.int8]) -> Truth:
     return np.asarray((signs[:-1] == -1) | (signs[1:].view(np.uint8) <= 1))
 
 
-# (comparison, or whether a cross is upwards; known to be true or to be false) -> where, of the signs of a block. As an
+# (comparison, or whether a cross is upwards; known to be true or to be false) -> where, of the signs of a piece. As an
 # unsigned number -1 is 255.
 TESTS: Final[Mapping[tuple[Comparison | bool, bool], Callable[[NDArray[np.int8]], Truth]]] = {
     (">", True): lambda signs: signs[1:] == 1,
@@ -137,19 +137,19 @@ def signals_and_values(
     if len(rules) > MOST_RULES:
         raise ValueError(f"rules must be at most {MOST_RULES}, not {len(rules)}.")
     found, beside = np.zeros(len(candles), np.int8), np.empty((len(candles), len(wanted)))
-    for block, piece in pieces.pieces(_distinct(rules, wanted), candles, timeframe, columns or {}):
+    for rows, piece in pieces.pieces(_distinct(rules, wanted), candles, timeframe, {} if columns is None else columns):
         signs: Signs = {}
         for bit, rule in enumerate(rules):
             if rule is not None:
                 truth = holds(rule, piece, signs)
-                found[block.first : block.end] |= truth.view(np.int8) << bit if bit else truth.view(np.int8)
+                found[rows] |= truth.view(np.int8) << bit if bit else truth.view(np.int8)
         for at, source in enumerate(wanted):
-            beside[block.first : block.end, at] = piece[source][1:]
+            beside[rows, at] = piece[source][1:]
     return found, beside
 
 
 def holds(rule: Condition, piece: Piece, signs: Signs, truth: bool = True) -> Truth:
-    """Where in a block a condition is known to be true (or, with truth False, known to be false)."""
+    """Where in a piece a condition is known to be true (or, with truth False, known to be false)."""
     if isinstance(rule, Not):
         return holds(rule.condition, piece, signs, not truth)
     if isinstance(rule, Both | Either):
@@ -162,7 +162,7 @@ def holds(rule: Condition, piece: Piece, signs: Signs, truth: bool = True) -> Tr
 
 
 def number(node: Number, piece: Piece) -> Floats:
-    """Shape (1 + bars,): the bar before the block first. What is divided by zero is not known."""
+    """Shape (1 + bars,): the bar before the piece first. What is divided by zero is not known."""
     if isinstance(node, Constant):
         return np.full(next(iter(piece.values())).shape, node.value)
     if not isinstance(node, Arithmetic):

@@ -1,25 +1,28 @@
 """The values that rules read, cut into blocks; and how many candles it takes to know them. Pure.
 
-Block by block every temporary stays in the processor's cache.
+Some blocks at a time, so that every temporary stays in the processor's cache and numpy's calls are few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
 
+from bots.rules.kept import Kept
 from bots.rules.tree import Column, Source, Value
 from markets.blocks import BLOCK, Block, block_candles, blocks, closed_rows, columns
-from markets.indicators import compute, indicator
+from markets.indicators import bound, indicator
 from markets.series import TIMEFRAME_NAMES, Candles
 from markets.series import Column as Floats
 
-# Source -> its values at the bar before a block and at those of the block, shape (1 + bars,).
+# Source -> its values at the bar before a piece and at those of the piece, shape (1 + bars,).
 Piece: TypeAlias = dict[Source, Floats]
 MOST_LEAD: Final = 200_000  # candles
+TOGETHER: Final = 8  # blocks of a piece: 256 KB a source
 
 
 def lead(wanted: Iterable[Source], timeframe: int) -> int:
@@ -67,29 +70,46 @@ def _memory(value: Value) -> int:
 
 def pieces(
     wanted: Iterable[Source], candles: Candles, timeframe: int, more: Mapping[str, Floats]
-) -> Iterator[tuple[Block, Piece]]:
-    """Every block of the candles in order, with what the sources are in it; more: columns aligned with the candles."""
+) -> Iterator[tuple[slice, Piece]]:
+    """The candles in pieces, in order: their rows, and what the sources are in them.
+
+    more: columns aligned with the candles.
+    """
     whole: Piece = {}
     groups: dict[tuple[str, tuple[float, ...]], _Group] = {}
     for source in wanted:
-        if _seconds(source, timeframe) != timeframe:
+        higher = _seconds(source, timeframe) != timeframe
+        if isinstance(more, Kept) and (higher or isinstance(source, Value)):
+            whole[source] = more.values_of(source, partial(_whole, source, candles, timeframe))
+        elif higher:
             whole[source] = _higher(source, candles, timeframe)
         elif isinstance(source, Value):
-            group = groups.setdefault((source.indicator, source.parameters), _Group(source, candles, timeframe))
-            group.members.append(source)
+            key = (source.indicator, source.parameters)
+            if key not in groups:
+                groups[key] = _Group.of(source, candles, timeframe)
+            groups[key].members.append(source)
         else:
             whole[source] = more[source.name] if source.name in more else getattr(candles, source.name)
-    for number, block in enumerate(blocks(candles.time, timeframe, BLOCK, 0)):
-        piece = {source: _with_before(column, block) for source, column in whole.items()}
+    own = blocks(candles.time, timeframe, BLOCK, 0)
+    for number in range(0, len(own), TOGETHER):
+        rows = slice(own[number].first, own[min(number + TOGETHER, len(own)) - 1].end)
+        piece = {source: _with_before(column, rows) for source, column in whole.items()}
         for group in groups.values():
             group.compute(piece, candles, number)
-        yield block, piece
+        yield rows, piece
 
 
-def _with_before(column: Floats, block: Block) -> Floats:
-    if block.first:
-        return column[block.first - 1 : block.end]
-    return np.concatenate([[np.nan], column[: block.end]])
+def _with_before(column: Floats, rows: slice) -> Floats:
+    if rows.start:
+        return column[rows.start - 1 : rows.stop]
+    return np.concatenate([[np.nan], column[: rows.stop]])
+
+
+def _whole(source: Source, candles: Candles, timeframe: int) -> Floats:
+    """What the pieces of a source make together."""
+    if isinstance(source, Column) or source.timeframe not in (0, timeframe):
+        return _higher(source, candles, timeframe)
+    return columns(source.indicator, _named(source), candles, timeframe, timeframe)[source.output]
 
 
 def _higher(source: Source, candles: Candles, timeframe: int) -> Floats:
@@ -106,24 +126,30 @@ def _higher(source: Source, candles: Candles, timeframe: int) -> Floats:
 class _Group:
     """Outputs of one indicator on the candles themselves, computed as blocks are taken; each has its own lead."""
 
-    name: str
-    parameters: Mapping[str, float]
+    outputs: Callable[[Candles], dict[str, Floats]]
     blocks: list[Block]
     members: list[Value] = field(default_factory=list)
     last: dict[Value, float] = field(default_factory=dict)
 
-    def __init__(self, value: Value, candles: Candles, timeframe: int) -> None:
-        self.name, self.parameters = value.indicator, _named(value)
-        self.blocks = blocks(candles.time, timeframe, BLOCK, _memory(value))
-        self.members, self.last = [], {}
+    @classmethod
+    def of(cls, value: Value, candles: Candles, timeframe: int) -> _Group:
+        parameters = _named(value)
+        return cls(bound(value.indicator, parameters), blocks(candles.time, timeframe, BLOCK, _memory(value)))
 
     def compute(self, piece: Piece, candles: Candles, number: int) -> None:
-        block = self.blocks[number]
-        outputs = compute(self.name, candles[block.lead : block.end], self.parameters)
+        """Add what the members are in the blocks from `number` on that make a piece."""
+        own = self.blocks[number : number + TOGETHER]
+        before = own[0].first - 1
+        columns: Piece = {value: np.empty(own[-1].end - before) for value in self.members}
+        for block in own:
+            outputs = self.outputs(candles[block.lead : block.end])
+            for value in self.members:
+                columns[value][block.first - before : block.end - before] = outputs[value.output][
+                    block.first - block.lead :
+                ]
         for value in self.members:
-            column = np.empty(block.end - block.first + 1)
-            column[1:] = outputs[value.output][block.first - block.lead :]
+            column = columns[value]
             # What the block before made of it, not what this one's lead does.
             column[0] = self.last.get(value, np.nan)
             self.last[value] = float(column[-1])
-            piece[value] = column
+        piece.update(columns)

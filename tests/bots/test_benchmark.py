@@ -12,12 +12,17 @@ from bots.management.commands import benchmark
 def test_the_benchmark_prints_one_document_with_a_row_for_every_kind(monkeypatch):
     monkeypatch.setattr(benchmark, "BARS", 5_000)
     monkeypatch.setattr(benchmark, "ROUNDS", 1)
+    monkeypatch.setattr(benchmark, "PAIRS", 3)
     out = StringIO()
     call_command("benchmark", "engine", "--json", stdout=out)
     document = json.loads(out.getvalue())
     assert set(document) == {"machine", "versions", "rows"}
-    assert [row["job"].split(",")[0] for row in document["rows"]] == list(benchmark.JOBS)
+    *rows, timed, weighed = document["rows"]
+    assert [row["job"].split(",")[0] for row in rows] == list(benchmark.JOBS)
     assert set(benchmark.JOBS) == set(KINDS)
-    for row in document["rows"]:
+    assert timed["job"] == "sweep of 3 SMA pairs, 2 cores, trades counted, final equity, drawdown"
+    assert weighed["unit"] == "MB"
+    assert 20 < weighed["value"] < 2000
+    for row in (*rows, timed):
         assert row["unit"] == "ms"
         assert row["ratio"] == row["value"] / row["baseline"] > 0

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from numba import njit
-
+from bots.engine.kernel import kernel
 from bots.engine.orders import cancel, cancel_all, end, note, place, place_cost
 from bots.engine.types import BUY, KIND_NOTE, LIMIT, SELL, STOP
 from bots.kinds.accumulation.params import (
@@ -59,7 +58,7 @@ _BUY_SLOT, _EXIT_SLOT, _STOP_SLOT = range(3)
 _CRUMB = 0.01
 
 
-@njit(cache=True)
+@kernel
 def begin_round(run: Any, params: Any) -> None:
     """Nothing is bought yet: all the money is there to be spent."""
     memory = run["memory"]
@@ -68,7 +67,7 @@ def begin_round(run: Any, params: Any) -> None:
     memory[_MULTIPLE] = 1.0
 
 
-@njit(cache=True)
+@kernel
 def next_size(run: Any, setup: Any, params: Any, multiple: float) -> float:
     """Quote of the next purchase: `multiple` times the amount, less when the money ends, 0 when it is spent."""
     memory = run["memory"]
@@ -79,7 +78,7 @@ def next_size(run: Any, setup: Any, params: Any, multiple: float) -> float:
     return float(size) if size >= least else 0.0
 
 
-@njit(cache=True)
+@kernel
 def next_multiple(run: Any, params: Any) -> float:
     """How many times the amount to buy for, from the price now, the last purchase and the average."""
     last = run["memory"][_MULTIPLE]
@@ -90,7 +89,7 @@ def next_multiple(run: Any, params: Any) -> float:
     return float(last)
 
 
-@njit(cache=True)
+@kernel
 def skips(run: Any, params: Any, notes: Any) -> bool:
     """True when the price is not one to buy at; said once, until it is again."""
     dear, cheap = run["price"] > params[V_MAX_PRICE], run["price"] < params[V_MIN_PRICE]
@@ -101,7 +100,7 @@ def skips(run: Any, params: Any, notes: Any) -> bool:
     return code != 0
 
 
-@njit(cache=True)
+@kernel
 def guard(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Place the exits for all that is held, in the place of the old ones."""
     cancel(orders, _EXIT_SLOT)
@@ -114,7 +113,7 @@ def guard(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         place(run, orders, setup, notes, _STOP_SLOT, STOP, SELL, stop, run["position"], STOP_LOSS)
 
 
-@njit(cache=True)
+@kernel
 def bought(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     memory = run["memory"]
     memory[_SPENT] += memory[_ASKED]
@@ -131,7 +130,7 @@ def bought(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: An
         end(run, orders, setup, notes, _BUY_SLOT, False, SPENT_ENDS, CLOSE)
 
 
-@njit(cache=True)
+@kernel
 def took_profit(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     cancel_all(orders)
     if params[V_STARTS_OVER] == 0.0:
@@ -141,14 +140,14 @@ def took_profit(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> N
     note(run, notes, STARTS_OVER, _BUY_SLOT, run["memory"][_BUDGET])
 
 
-@njit(cache=True)
+@kernel
 def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
     run["memory"][_SCHEDULE] = float(run["time"])
     run["wake_time"] = run["time"]
     begin_round(run, params)
 
 
-@njit(cache=True)
+@kernel
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag == PURCHASE:
@@ -159,7 +158,7 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
         end(run, orders, setup, notes, _BUY_SLOT, False, LOSS_ENDS, CLOSE)
 
 
-@njit(cache=True)
+@kernel
 def on_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, signal: int, inputs: Any) -> None:
     """The close at which the next purchase is due."""
     since = run["time"] - int(run["memory"][_SCHEDULE])
@@ -169,7 +168,7 @@ def on_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, signal: i
         buy(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def buy(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     memory = run["memory"]
     multiple = next_multiple(run, params)

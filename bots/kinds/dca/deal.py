@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from bots.engine.kernel import kernel
 from bots.engine.orders import alarm, cancel_all, end, note, place
 from bots.engine.types import BUY, LIMIT, MARKET, NEVER, NONE, SELL
 from bots.kinds.conditions import dearest
@@ -54,7 +53,7 @@ from bots.kinds.dca.layout import (
 from bots.risk import NOISE
 
 
-@njit(cache=True)
+@kernel
 def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Begin a deal, or wait for a price at which one may."""
     if run["price"] > params[V_MAX_PRICE]:
@@ -74,7 +73,7 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
             place(run, orders, setup, notes, ENTRY_SLOT, MARKET, BUY, 0.0, size / price, BASE)
 
 
-@njit(cache=True)
+@kernel
 def growth(run: Any, setup: Any, params: Any) -> float:
     """What reinvested profits add to every size of a deal, a fraction; no more than the cash can pay with fees."""
     if params[V_REINVEST] == 0.0:
@@ -86,7 +85,7 @@ def growth(run: Any, setup: Any, params: Any) -> float:
     return float(max(min(earned, run["cash"] / fees - plan) / plan, 0.0))
 
 
-@njit(cache=True)
+@kernel
 def want_safety(run: Any, orders: Any, setup: Any, params: Any, notes: Any, number: int) -> None:
     """Want safety order `number`, counted from 0, in a free slot."""
     count = int(params[V_COUNT])
@@ -100,7 +99,7 @@ def want_safety(run: Any, orders: Any, setup: Any, params: Any, notes: Any, numb
             return
 
 
-@njit(cache=True)
+@kernel
 def opened(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     memory = run["memory"]
     memory[START_PRICE] = trade["price"]
@@ -113,7 +112,7 @@ def opened(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: An
     guard(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def averaged(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     memory = run["memory"]
     memory[FILLED] += 1.0
@@ -122,7 +121,7 @@ def averaged(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: 
     guard(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def closed(run: Any, orders: Any, setup: Any, params: Any, notes: Any, tag: int) -> None:
     """The deal is over: end, cool down, or begin the next one."""
     cancel_all(orders)
@@ -142,7 +141,7 @@ def closed(run: Any, orders: Any, setup: Any, params: Any, notes: Any, tag: int)
         begin(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def sold(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     if run["position"] > 0.5 * setup["lot"] + NOISE * trade["amount"]:
         part_sold(run, orders, setup, params, notes, trade)
@@ -150,12 +149,12 @@ def sold(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any)
         closed(run, orders, setup, params, notes, trade["tag"])
 
 
-@njit(cache=True)
+@kernel
 def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
     begin(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag == BASE:
@@ -175,7 +174,7 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
         sold(run, orders, setup, params, notes, trade)
 
 
-@njit(cache=True)
+@kernel
 def on_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, signal: int, inputs: Any) -> None:
     """A close while the stop's timeout runs, or the first one after the cooldown."""
     if run["memory"][BEYOND] != 0.0:

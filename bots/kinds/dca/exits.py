@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from bots.engine.kernel import kernel
 from bots.engine.orders import alarm, cancel, cancel_all, note, place, place_trailing
 from bots.engine.types import BUY, LIMIT, MARKET, NEVER, SELL, STOP
 from bots.kinds.dca.layout import (
@@ -45,7 +44,7 @@ from bots.kinds.dca.layout import (
 from markets.precision import FINE, ceil_to_step, floor_to_step, order_fault, round_to_step
 
 
-@njit(cache=True)
+@kernel
 def price_at(run: Any, params: Any, profit: float) -> float:
     """Price at which the deal has made `profit`, a fraction of what its profit counts on."""
     memory = run["memory"]
@@ -54,7 +53,7 @@ def price_at(run: Any, params: Any, profit: float) -> float:
     return float((cost + counts * profit) / run["position"])
 
 
-@njit(cache=True)
+@kernel
 def even_price(run: Any, setup: Any) -> float:
     """Price at which a stop loses nothing: what the position cost, with the fees of both sides."""
     cost = run["cost"] + run["memory"][DEAL_FEES]
@@ -62,7 +61,7 @@ def even_price(run: Any, setup: Any) -> float:
     return float(ceil_to_step(cost / run["position"] / sale, setup["tick"]))
 
 
-@njit(cache=True)
+@kernel
 def stop_price(run: Any, setup: Any, params: Any) -> float:
     """Where the stop is; 0 without one."""
     memory = run["memory"]
@@ -71,19 +70,19 @@ def stop_price(run: Any, setup: Any, params: Any) -> float:
     return float(memory[START_PRICE] * (1.0 - params[V_LOSS])) if params[V_LOSS] > 0.0 else 0.0
 
 
-@njit(cache=True)
+@kernel
 def step_slot(params: Any) -> int:
     """Slot of the first take-profit step."""
     return int(FIRST_SAFETY + params[V_ACTIVE])
 
 
-@njit(cache=True)
+@kernel
 def even_slot(params: Any) -> int:
     """Slot of the alarm that moves the stop to break-even, behind those of all steps but the last."""
     return int(step_slot(params) + params[V_STEPS] - 1.0)
 
 
-@njit(cache=True)
+@kernel
 def guard(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Place the exits for what the deal holds now, in the place of the old ones."""
     for slot in range(step_slot(params), even_slot(params)):
@@ -98,12 +97,12 @@ def guard(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         alarm(run, orders, even_slot(params), BUY, price, PROFIT)
 
 
-@njit(cache=True)
+@kernel
 def tradable(setup: Any, amount: float, price: float) -> bool:
     return bool(order_fault(amount, price, setup["min_amount"], setup["min_cost"]) == FINE)
 
 
-@njit(cache=True)
+@kernel
 def place_targets(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Share the position out to the steps that are left; a part too small to be traded goes to the last one."""
     steps = int(params[V_STEPS])
@@ -129,7 +128,7 @@ def place_targets(run: Any, orders: Any, setup: Any, params: Any, notes: Any) ->
         place(run, orders, setup, notes, EXIT_SLOT, LIMIT, SELL, last, rest, TAKE_PROFIT)
 
 
-@njit(cache=True)
+@kernel
 def place_stop(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """The stop for what the deal holds now; none while the timeout of a touched one runs."""
     memory = run["memory"]
@@ -143,12 +142,12 @@ def place_stop(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> No
         place(run, orders, setup, notes, STOP_SLOT, STOP, SELL, stop, run["position"], stop_tag(run))
 
 
-@njit(cache=True)
+@kernel
 def stop_tag(run: Any) -> int:
     return BREAK_EVEN if run["memory"][EVEN] != 0.0 else STOP_LOSS
 
 
-@njit(cache=True)
+@kernel
 def follow_high(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """The last target is reached: sell all that is left when the price turns."""
     for slot in range(step_slot(params), even_slot(params)):
@@ -157,7 +156,7 @@ def follow_high(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> N
     note(run, notes, TRAILS, EXIT_SLOT, run["price"])
 
 
-@njit(cache=True)
+@kernel
 def part_sold(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     """A step is done: what is left carries its share of the deal's cost, so the other targets stay where they are."""
     memory = run["memory"]
@@ -171,7 +170,7 @@ def part_sold(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade:
     place_stop(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def move_to_even(run: Any, setup: Any, notes: Any) -> None:
     """From now on the stop is at break-even, unless the price is not above it: fees may eat a small first step."""
     memory = run["memory"]
@@ -181,7 +180,7 @@ def move_to_even(run: Any, setup: Any, notes: Any) -> None:
         note(run, notes, EVENED, STOP_SLOT, price)
 
 
-@njit(cache=True)
+@kernel
 def touched(run: Any, setup: Any, params: Any, notes: Any) -> None:
     """The stop is touched: look at the closes, this candle's first."""
     run["memory"][BEYOND] = 1.0
@@ -190,7 +189,7 @@ def touched(run: Any, setup: Any, params: Any, notes: Any) -> None:
     note(run, notes, TOUCHED, STOP_SLOT, stop_price(run, setup, params))
 
 
-@njit(cache=True)
+@kernel
 def judge_stop(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """At a close: sell when candles have closed beyond the stop for the timeout, forget it when one has not."""
     memory = run["memory"]

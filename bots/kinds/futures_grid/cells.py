@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from bots.engine.kernel import kernel
 from bots.engine.types import BUY, SELL
 from bots.kinds.futures_grid.layout import DIRECTION, LINES, OPENS, QUOTE_SIZED, TABLE
 
 
-@njit(cache=True)
+@kernel
 def first_side(params: Any, cell: int, price: float) -> int:
     """The side a cell enters with in a grid that started at `price`; the line nearest to it gets no order."""
     if params[DIRECTION] != 0.0:
@@ -23,29 +22,29 @@ def first_side(params: Any, cell: int, price: float) -> int:
     return BUY if params[TABLE + cell] + params[TABLE + cell + 1] < 2.0 * price else SELL
 
 
-@njit(cache=True)
+@kernel
 def entry_line(params: Any, cell: int, side: int) -> float:
     return float(params[TABLE + cell] if side == BUY else params[TABLE + cell + 1])
 
 
-@njit(cache=True)
+@kernel
 def exit_line(params: Any, cell: int, side: int) -> float:
     return float(params[TABLE + cell + 1] if side == BUY else params[TABLE + cell])
 
 
-@njit(cache=True)
+@kernel
 def passed(params: Any, cell: int, side: int, price: float) -> bool:
     """True when an order at the cell's entry would be filled at once."""
     return bool(side * (entry_line(params, cell, side) - price) >= 0.0)
 
 
-@njit(cache=True)
+@kernel
 def weight(params: Any, cell: int, side: int) -> float:
     """Base amount of a cell for a size of 1."""
     return float(1.0 / entry_line(params, cell, side) if params[QUOTE_SIZED] != 0.0 else 1.0)
 
 
-@njit(cache=True)
+@kernel
 def side_need(params: Any, setup: Any, price: float, side: int) -> float:
     """Equity that the cells of one side take for a size of 1, in a grid that starts at `price`.
 
@@ -82,7 +81,7 @@ def side_need(params: Any, setup: Any, price: float, side: int) -> float:
     return float(most / leverage)
 
 
-@njit(cache=True)
+@kernel
 def need(params: Any, setup: Any, price: float) -> float:
     """Equity that a size of 1 takes in a grid that starts at `price`: buys and sells carry margin side by side."""
     return float(max(side_need(params, setup, price, BUY), side_need(params, setup, price, SELL)))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from bots.engine.kernel import kernel
 from bots.engine.orders import alarm, end, note, place
 from bots.engine.types import BUY, LIMIT, MARKET, SELL
 from bots.kinds.futures_grid.cells import entry_line, exit_line, first_side, need, passed, weight
@@ -48,19 +47,19 @@ from bots.risk import NOISE
 from markets.precision import ceil_to_step, floor_to_step
 
 
-@njit(cache=True)
+@kernel
 def amount_of(run: Any, setup: Any, params: Any, cell: int, side: int) -> float:
     """Base amount of a cell's entry."""
     return float(floor_to_step(run["memory"][SIZE] * weight(params, cell, side), setup["lot"]))
 
 
-@njit(cache=True)
+@kernel
 def enter(run: Any, orders: Any, setup: Any, params: Any, notes: Any, cell: int, side: int) -> None:
     amount = amount_of(run, setup, params, cell, side)
     place(run, orders, setup, notes, cell, LIMIT, side, entry_line(params, cell, side), amount, GRID)
 
 
-@njit(cache=True)
+@kernel
 def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Size the cells for the price now and let them enter; those that the price has passed enter at market, or wait."""
     cells, price, memory = int(params[LINES]) - 1, run["price"], run["memory"]
@@ -88,7 +87,7 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     watch_edges(run, orders, params)
 
 
-@njit(cache=True)
+@kernel
 def opened(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """The position of the start is there: its cells leave at their exits, as far as it reaches."""
     cells, price, covered = int(params[LINES]) - 1, run["memory"][STARTED_AT], 0.0
@@ -102,7 +101,7 @@ def opened(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
             place(run, orders, setup, notes, cell, LIMIT, -side, exit_line(params, cell, side), amount, GRID)
 
 
-@njit(cache=True)
+@kernel
 def turn(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     """A cell has entered: it leaves at its exit. It has left: it enters again."""
     cell = trade["slot"]
@@ -114,7 +113,7 @@ def turn(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any)
     enter(run, orders, setup, params, notes, cell, side)
 
 
-@njit(cache=True)
+@kernel
 def count_cycle(run: Any, setup: Any, params: Any, trade: Any, side: int) -> None:
     """Grid profit of a matched pair: the exit against an entry at the cell's own line, both fees paid."""
     amount, line = trade["amount"], entry_line(params, trade["slot"], side)
@@ -123,7 +122,7 @@ def count_cycle(run: Any, setup: Any, params: Any, trade: Any, side: int) -> Non
     run["memory"][CYCLES] += 1.0
 
 
-@njit(cache=True)
+@kernel
 def watch_edges(run: Any, orders: Any, params: Any) -> None:
     """Ask to be told when the price leaves the range, to say why nothing trades. Beyond an edge: when it is back.
 
@@ -140,7 +139,7 @@ def watch_edges(run: Any, orders: Any, params: Any) -> None:
         alarm(run, orders, cells + BELOW_SLOT, SELL, params[TABLE], BELOW)
 
 
-@njit(cache=True)
+@kernel
 def at_edge(run: Any, orders: Any, params: Any, notes: Any, trade: Any) -> None:
     left = (trade["tag"] == ABOVE) == (trade["side"] == BUY)
     code = CAME_BACK if not left else LEFT_ABOVE if trade["tag"] == ABOVE else LEFT_BELOW
@@ -148,7 +147,7 @@ def at_edge(run: Any, orders: Any, params: Any, notes: Any, trade: Any) -> None:
     watch_edges(run, orders, params)
 
 
-@njit(cache=True)
+@kernel
 def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
     trigger = params[TRIGGER_PRICE]
     if trigger > 0.0 and trigger != price:
@@ -159,7 +158,7 @@ def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: 
         begin(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     slot = int(params[LINES]) - 1 + MARKET_SLOT

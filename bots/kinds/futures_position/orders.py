@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from bots.engine.kernel import kernel
 from bots.engine.orders import alarm, cancel_all, end, note, place, place_cost, place_trailing
 from bots.engine.types import ALARM, BUY, LIMIT, NONE, SELL, STOP, TRAIL
 from bots.kinds.futures_position.layout import (
@@ -50,14 +49,14 @@ from bots.kinds.futures_position.layout import (
 from markets.precision import floor_to_step
 
 
-@njit(cache=True)
+@kernel
 def money(run: Any, setup: Any, params: Any) -> float:
     """Value of the next entry in quote; its margin and its fee are the part of the allocation that is to be used."""
     margin = params[SIZE] * (run["cash"] if params[REINVEST] != 0.0 else min(run["cash"], setup["allocation"]))
     return float(margin * setup["leverage"] / (1.0 + setup["leverage"] * setup["taker"]))
 
 
-@njit(cache=True)
+@kernel
 def enter(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Place the entry; a bot that may not enter has nothing to wait for."""
     side, value, limit = int(params[SIDE]), money(run, setup, params), params[ENTRY_PRICE]
@@ -71,7 +70,7 @@ def enter(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         end(run, orders, setup, notes, ENTRY_SLOT, False, REFUSED, CLOSE)
 
 
-@njit(cache=True)
+@kernel
 def seek(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Nothing is held: enter, or wait for the price at which to enter."""
     run["memory"][ENTERED_AMOUNT] = run["memory"][RUNGS_DONE] = 0.0
@@ -83,13 +82,13 @@ def seek(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         note(run, notes, WAITS, ENTRY_SLOT, price)
 
 
-@njit(cache=True)
+@kernel
 def average(run: Any) -> float:
     """Price of the position."""
     return float(run["cost"] / abs(run["position"]))
 
 
-@njit(cache=True)
+@kernel
 def guard(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """An entry was filled: place profits and stops for the position as it is now."""
     side, price, held = int(params[SIDE]), average(run), abs(run["position"])
@@ -107,7 +106,7 @@ def guard(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
             trail(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def place_rungs(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
     """The ladder of profits that are still ahead; the last one closes what rounding has left of the shares."""
     side, entered, share, given = int(params[SIDE]), run["memory"][ENTERED_AMOUNT], 0.0, 0.0
@@ -122,14 +121,14 @@ def place_rungs(run: Any, orders: Any, setup: Any, params: Any, notes: Any, pric
             place(run, orders, setup, notes, FIRST_RUNG + rung, LIMIT, -side, target, amount, TAKE_PROFIT)
 
 
-@njit(cache=True)
+@kernel
 def trail(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     side = -int(params[SIDE])
     place_trailing(run, orders, setup, notes, TRAIL_SLOT, side, params[TRAIL_BY], abs(run["position"]), TRAILING)
     note(run, notes, TRAILS, TRAIL_SLOT, run["price"])
 
 
-@njit(cache=True)
+@kernel
 def protect(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """The profit is large enough: the stop moves to where both fees are paid."""
     side = int(params[SIDE])
@@ -139,7 +138,7 @@ def protect(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         note(run, notes, PROTECTED, STOP_SLOT, at)
 
 
-@njit(cache=True)
+@kernel
 def shrink(run: Any, orders: Any, setup: Any, notes: Any, slot: int) -> None:
     """Let a stop be for what is left: for more it would open a position on the other side."""
     order = orders[slot]
@@ -150,7 +149,7 @@ def shrink(run: Any, orders: Any, setup: Any, notes: Any, slot: int) -> None:
         )  # fmt: skip
 
 
-@njit(cache=True)
+@kernel
 def left(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """A profit or stop was filled: go on with what is left, or with the next position, or end."""
     if run["position"] != 0.0:
@@ -165,12 +164,12 @@ def left(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         seek(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
     seek(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag == TRIGGER:

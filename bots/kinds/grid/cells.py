@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from bots.engine.kernel import kernel
 from bots.engine.orders import cancel, place
 from bots.engine.types import BUY, LIMIT, SELL
 from bots.kinds.conditions import dearest, market_slot
@@ -19,36 +18,36 @@ from bots.kinds.grid.lines import line
 from markets.precision import floor_to_step
 
 
-@njit(cache=True)
+@kernel
 def room(params: Any) -> int:
     """Most cells the grid may have: those of the range and those that trailing down may add. They come first."""
     return market_slot(params)
 
 
-@njit(cache=True)
+@kernel
 def top_of(run: Any, params: Any) -> int:
     """Number of the top line, and of the cell that would be above it."""
     return int(params[LINES] - 1.0 + run["memory"][RISE])
 
 
-@njit(cache=True)
+@kernel
 def slot_of(params: Any, cell: int) -> int:
     return cell % room(params)
 
 
-@njit(cache=True)
+@kernel
 def cell_in(run: Any, params: Any, slot: int) -> int:
     low = int(run["memory"][LOW])
     return low + (slot - low) % room(params)
 
 
-@njit(cache=True)
+@kernel
 def fee_factor(setup: Any) -> float:
     """What is reserved for a buy, as a multiple of its cost."""
     return float(1.0 + max(setup["maker"], setup["taker"]))
 
 
-@njit(cache=True)
+@kernel
 def size_cells(run: Any, setup: Any, params: Any) -> float:
     """Size of an order, base or quote, so that the allocation pays for every cell, those put aside included.
 
@@ -69,7 +68,7 @@ def size_cells(run: Any, setup: Any, params: Any) -> float:
     return float(setup["allocation"] / need)
 
 
-@njit(cache=True)
+@kernel
 def amount_of(run: Any, setup: Any, params: Any, cell: int) -> float:
     """Base amount of a cell's order when nothing is reinvested."""
     size = run["memory"][SIZE]
@@ -78,7 +77,7 @@ def amount_of(run: Any, setup: Any, params: Any, cell: int) -> float:
     return float(floor_to_step(size, setup["lot"]))
 
 
-@njit(cache=True)
+@kernel
 def want_buy(run: Any, orders: Any, setup: Any, params: Any, notes: Any, cell: int) -> None:
     if cell >= int(run["memory"][LOW]):
         slot = slot_of(params, cell)
@@ -86,7 +85,7 @@ def want_buy(run: Any, orders: Any, setup: Any, params: Any, notes: Any, cell: i
         place(run, orders, setup, notes, slot, LIMIT, BUY, price, orders[slot]["amount"], GRID)
 
 
-@njit(cache=True)
+@kernel
 def want_sell(run: Any, orders: Any, setup: Any, params: Any, notes: Any, cell: int) -> None:
     if cell < top_of(run, params):
         slot = slot_of(params, cell)
@@ -94,14 +93,14 @@ def want_sell(run: Any, orders: Any, setup: Any, params: Any, notes: Any, cell: 
         place(run, orders, setup, notes, slot, LIMIT, SELL, price, orders[slot]["amount"], GRID)
 
 
-@njit(cache=True)
+@kernel
 def rest(run: Any, orders: Any, params: Any, cell: int) -> None:
     """Take the order of a cell off the book, when there is such a cell: it left the window."""
     if int(run["memory"][LOW]) <= cell < top_of(run, params):
         cancel(orders, slot_of(params, cell))
 
 
-@njit(cache=True)
+@kernel
 def reinvested(run: Any, setup: Any, money: float, price: float) -> float:
     """What a cell's money and the pool buy at a price, fee included; what the lot leaves over is the pool."""
     memory, cost = run["memory"], price * fee_factor(setup)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from bots.engine.kernel import kernel
 from bots.engine.orders import alarm, cancel, note, place
 from bots.engine.types import BUY, MARKET, SELL
 from bots.kinds.conditions import SLOTS, market_slot, raise_stop, stop_price
@@ -36,26 +35,26 @@ from bots.kinds.grid.lines import line
 from markets.precision import FINE, order_fault
 
 
-@njit(cache=True)
+@kernel
 def edge_slot(params: Any) -> int:
     """Slot of the alarm at the upper edge; the one at the lower edge follows."""
     return market_slot(params) + SLOTS
 
 
-@njit(cache=True)
+@kernel
 def may_rise(run: Any, setup: Any, params: Any) -> bool:
     """True while the grid may still trail up."""
     memory = run["memory"]
     return bool(memory[FIXED] == 0.0 and line(setup, params, top_of(run, params) + 1) <= params[UP_LIMIT])
 
 
-@njit(cache=True)
+@kernel
 def may_sink(run: Any, params: Any) -> bool:
     """True while there is money for another line below."""
     return bool(top_of(run, params) - run["memory"][LOW] < room(params))
 
 
-@njit(cache=True)
+@kernel
 def watch_edges(run: Any, orders: Any, setup: Any, params: Any) -> None:
     """Ask to be told when the price leaves the range: to move the grid, or to say why nothing trades.
 
@@ -78,7 +77,7 @@ def watch_edges(run: Any, orders: Any, setup: Any, params: Any) -> None:
         alarm(run, orders, above + 1, SELL, line(setup, params, low), BELOW_EDGE)
 
 
-@njit(cache=True)
+@kernel
 def move_up(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Everything is sold and the price is a step above the top: the money of the lowest buy waits at the old top."""
     memory = run["memory"]
@@ -112,7 +111,7 @@ def move_up(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     watch_edges(run, orders, setup, params)
 
 
-@njit(cache=True)
+@kernel
 def lift_stop(run: Any, orders: Any, setup: Any, params: Any, top: float) -> None:
     """Let a stop loss by price keep its distance to the top line: in price, or with equal percents in percent."""
     stop = stop_price(params)
@@ -121,7 +120,7 @@ def lift_stop(run: Any, orders: Any, setup: Any, params: Any, top: float) -> Non
         raise_stop(run, orders, setup, params, rise)
 
 
-@njit(cache=True)
+@kernel
 def move_down(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Everything is bought and the price is a step below the bottom: buy one more cell with money put aside.
 
@@ -139,7 +138,7 @@ def move_down(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> Non
         note(run, notes, LEFT_BELOW, -1, line(setup, params, low - 1))
 
 
-@njit(cache=True)
+@kernel
 def at_edge(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     """Say that the price left the range or is back."""
     above = trade["tag"] == ABOVE_EDGE

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from bots.engine.kernel import kernel
 from bots.kinds.grid.layout import BELOW, GEOMETRIC, LINES, LOWER, TABLE, UPPER
 from markets.precision import round_to_step
 
 
-@njit(cache=True)
+@kernel
 def line_at(lower: float, upper: float, cells: int, geometric: bool, number: float, tick: float) -> float:
     """Price of line `number`, 0 at the lower price, `cells` at the upper, rounded to the tick.
 
@@ -21,7 +20,7 @@ def line_at(lower: float, upper: float, cells: int, geometric: bool, number: flo
     return float(round_to_step(price, tick))
 
 
-@njit(cache=True)
+@kernel
 def line(setup: Any, params: Any, number: int) -> float:
     """Price of a line: from the table, or beyond its upper end computed."""
     at = TABLE + int(params[BELOW]) + number

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from bots.engine.kernel import kernel
 from bots.engine.orders import note, place
 from bots.engine.types import ALARM, BUY, MARKET
 from bots.kinds.conditions import (
@@ -52,7 +51,7 @@ from bots.kinds.grid.lines import line
 from markets.precision import ceil_to_step
 
 
-@njit(cache=True)
+@kernel
 def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Size the cells for the price now, buy for those above it, place buys for those below."""
     memory, cells, price = run["memory"], int(params[LINES]) - 1, run["price"]
@@ -75,7 +74,7 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     watch_edges(run, orders, setup, params)
 
 
-@njit(cache=True)
+@kernel
 def started(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """What the cells above the price hold has been bought: sell it."""
     first = int(run["memory"][LINE])
@@ -83,7 +82,7 @@ def started(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
         want_sell(run, orders, setup, params, notes, cell)
 
 
-@njit(cache=True)
+@kernel
 def bought(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     """A cell holds now: it sells, and the window of resting orders moves down."""
     cell = cell_in(run, params, trade["slot"])
@@ -98,7 +97,7 @@ def bought(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: An
     want_buy(run, orders, setup, params, notes, cell - int(params[BUYS]))
 
 
-@njit(cache=True)
+@kernel
 def sold(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     """A cell has sold: it buys again, and the window of resting orders moves up."""
     cell = cell_in(run, params, trade["slot"])
@@ -112,7 +111,7 @@ def sold(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any)
     want_sell(run, orders, setup, params, notes, cell + int(params[SELLS]))
 
 
-@njit(cache=True)
+@kernel
 def count_cycle(run: Any, setup: Any, trade: Any, price: float) -> None:
     """Grid profit of a matched pair: the sell against a buy at the cell's lower line, both fees paid."""
     amount = trade["amount"]
@@ -121,13 +120,13 @@ def count_cycle(run: Any, setup: Any, trade: Any, price: float) -> None:
     run["memory"][CYCLES] += 1.0
 
 
-@njit(cache=True)
+@kernel
 def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: float) -> None:
     if may_start(run, orders, params, notes):
         begin(run, orders, setup, params, notes)
 
 
-@njit(cache=True)
+@kernel
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if trade["type"] == ALARM:
@@ -137,7 +136,7 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
         follow_equity(run, orders, setup, params)
 
 
-@njit(cache=True)
+@kernel
 def on_trade(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     if trade["tag"] == START:
         started(run, orders, setup, params, notes)
@@ -151,7 +150,7 @@ def on_trade(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: 
             note(run, notes, LEFT_BELOW, trade["slot"], run["price"])
 
 
-@njit(cache=True)
+@kernel
 def on_alarm(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag == TRIGGER:

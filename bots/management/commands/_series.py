@@ -100,6 +100,8 @@ class Asked:
 class SeriesCommand(SentenceCommand):
     """A command that runs a kind over stored candles."""
 
+    writes_trades = True
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("kind", type=kind, metavar="KIND", help=f"One of {', '.join(KINDS)}.")
         parser.add_argument("--exchange", required=True, metavar="SLUG")
@@ -109,7 +111,8 @@ class SeriesCommand(SentenceCommand):
         parser.add_argument("--end", type=moment, metavar="ISO", help="Before this time; default: the last stored.")
         parser.add_argument("--params", type=parameters, default={}, metavar="JSON")
         parser.add_argument("--capital", type=money, default=Decimal(10_000), metavar="AMOUNT", help="In quote.")
-        parser.add_argument("--trades", type=Path, metavar="FILE.csv", help="Write the trades there.")
+        if self.writes_trades:
+            parser.add_argument("--trades", type=Path, metavar="FILE.csv", help="Write the trades there.")
         parser.add_argument("--json", action="store_true", help="Print one JSON document.")
 
     def asked(self, options: dict[str, Any]) -> Asked:
@@ -117,7 +120,7 @@ class SeriesCommand(SentenceCommand):
         began = time.perf_counter()
         market = stored_market(options["exchange"], options["market"])
         candles = self._candles(market, options["timeframe"], options["start"], options["end"])
-        if options["trades"] and not options["trades"].absolute().parent.is_dir():
+        if options.get("trades") and not options["trades"].absolute().parent.is_dir():
             # Said before the work, not after it.
             raise bad_input(f"trades must be a file in a folder that exists, not {options['trades']}.")
         seconds = time.perf_counter() - began

@@ -19,11 +19,14 @@ from bots.engine.simulate import NOTHING_SEEN, Steps, step
 from bots.engine.types import Terms
 from bots.kinds import KINDS
 from bots.management.commands._cycle import measure
+from bots.management.commands._sweep import measure_sweep
 from bots.management.commands._walk import random_walk
+from bots.performance import Curve, Trades, metrics
 from markets.series import Candles
 
 BARS = 525_600  # a year of minutes
 ROUNDS = 7
+PAIRS = 1_000  # of averages, in the sweep
 MONEY = 1_000_000.0
 TERMS = Terms(tick=0.01, lot=1e-8, maker=0.001, taker=0.001, fee_step=1e-8)
 JOBS: dict[str, dict[str, Any]] = {
@@ -70,14 +73,17 @@ class Command(BaseCommand):
             return
         for row in rows:
             ratio = f"{row['ratio']:>8.1f} of {row['baseline']:.3g} {row['unit']}" if row["baseline"] else ""
-            self.stdout.write(f"{row['job']:<60} {row['value']:>8.2f} {row['unit']}  {ratio}")
+            self.stdout.write(f"{row['job']:<76} {row['value']:>8.2f} {row['unit']}  {ratio}")
 
 
 def engine_rows() -> list[dict[str, Any]]:
     """A year of minutes through every kind, medians; the baseline is a bare pass over the same arrays."""
     candles, curve = random_walk(BARS, 42), np.empty(BARS)
     baseline = _median(lambda: bare_pass(candles.low, candles.high, candles.close, curve))
-    return [_row(slug, params, candles, baseline) for slug, params in JOBS.items()]
+    rows = [_row(slug, params, candles, baseline) for slug, params in JOBS.items()]
+    timed, weighed = measure_sweep(BARS, PAIRS, TERMS, MONEY)
+    timed |= {"baseline": baseline, "ratio": timed["value"] / baseline}
+    return [*rows, timed, {**weighed, "baseline": None, "ratio": None}]
 
 
 def cycle_rows(bots: int, markets: int) -> list[dict[str, Any]]:
@@ -94,13 +100,15 @@ def _row(slug: str, params: dict[str, Any], candles: Candles, baseline: float) -
     columns = {name: np.random.RandomState(1).random_sample(len(candles)) for name in kind.columns(read)}
 
     def run() -> Steps:
-        # What a kind observes is a part of its work: indicators and rules.
+        # All that an answer takes: what the kind observes (indicators and rules), trades, equity, figures.
         seen = kind.observe(read, candles, 60, columns) if kind.observe else NOTHING_SEEN
-        return step(Engine.new(kind, read, terms, MONEY), candles, seen)
+        steps = step(Engine.new(kind, read, terms, MONEY), candles, seen)
+        metrics(Curve.of(candles, steps.equity, MONEY, 60), Trades.of(steps.trades))
+        return steps
 
     trades = len(run().trades)
     value = _median(run)
-    job = f"{slug}, {trades:,} trades, equity curve"
+    job = f"{slug}, {trades:,} trades, equity curve, metrics"
     return {"job": job, "value": value, "unit": "ms", "baseline": baseline, "ratio": value / baseline}
 
 

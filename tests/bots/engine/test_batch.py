@@ -41,6 +41,7 @@ def test_buffers_that_are_too_small_are_emptied_and_the_runs_go_on(monkeypatch):
     kind, params = KINDS["grid"], KINDS["grid"].read(GRID)
     whole = [step(Engine.new(kind, params, Terms(), money), series) for money in (500.0, 1000.0, 2000.0)]
     monkeypatch.setattr(simulate, "ROOM", 2)
+    monkeypatch.setattr(simulate, "BARS_A_TRADE", 1_000_000)
     engines = [Engine.new(kind, params, Terms(), money) for money in (500.0, 1000.0, 2000.0)]
     for found, expected in zip(step_many(engines, [Stretch(series)] * 3), whole, strict=True):
         assert len(expected.trades) > 2000

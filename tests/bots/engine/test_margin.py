@@ -125,3 +125,17 @@ def test_funding_moves_the_price_of_liquidation():
     funding = Funding(np.array([START + 2 * MINUTE]), np.array([0.05]))
     engine, _ = run_script(bars(*[FLAT] * 3), {0: ("market", "buy", 0, 40)}, MARGIN, leverage=4.0, funding=funding)
     assert engine.orders["price"][-1] == pytest.approx((3000 + 200) / 36)
+
+
+@pytest.mark.parametrize("market_order", [False, True])
+def test_behind_a_gap_the_exchange_is_first(market_order):
+    """Long 50 at 100 with 1000, liquidated at 88.9: at 70 a stop, or a market order, would lose 1500 of them."""
+    script = {0: ("market", "buy", 0, 50), 1: ("stop", "sell", 95, 50, 1)}
+    if market_order:
+        script[1] = ("limit", "sell", 150, 50, 1)
+        script[2] = ("market", "sell", 0, 50, 2)
+    rows = [FLAT, FLAT, FLAT, (70, 70, 70, 70)]
+    engine, steps = run_script(bars(*rows), script, MARGIN, leverage=5.0)
+    assert steps.trades["type"][-1] == LIQUIDATION
+    assert engine.run["cash"][0] == 0.0
+    assert (steps.equity >= 0.0).all()

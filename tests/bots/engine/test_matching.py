@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 from numba import njit
 
+from bots.engine.kernel import kernel
 from bots.engine.matching import most_fills
 from bots.engine.orders import place, place_trailing
 from bots.engine.run import Engine
 from bots.engine.simulate import step
-from bots.engine.types import BUY, FAILED, MARKET, REFUSED_ALLOCATION, SELL, TOO_MANY_FILLS, Terms
+from bots.engine.types import BUY, FAILED, LIMIT, MARKET, SELL, TOO_MANY_FILLS, Terms
 from bots.kinds import KINDS
 from tests.bots.conftest import GRID, bars, fills, play
 
@@ -138,5 +139,26 @@ def test_a_trailing_stop_follows_the_best_price(rows, sold_at):
 
 def test_nothing_is_bought_for_nothing_on_a_tick_coarser_than_the_price():
     _, steps = play("trailing", {"start_with": "sell"}, bars((1, 1, 1, 1)), Terms(tick=10.0), 1000.0)
+    assert fills(steps) == [("buy", 10.0, 100.0)]
+
+
+@kernel
+def places_nonsense(run, orders, setup, params, notes, price):
+    """A kind's mistake: a division by zero, which numba would print and pass over in a function it got as a pointer."""
+    place(run, orders, setup, notes, 0, MARKET, BUY, 0.0, price / (price - price), 0)
+    place(run, orders, setup, notes, 1, LIMIT, BUY, (price - price) / (price - price), 1.0, 0)
+
+
+@kernel
+def ignores_fills(run, orders, setup, params, notes, trade):
+    pass
+
+
+def test_a_division_by_zero_places_nothing_and_is_told(capfd):
+    kind = replace(KINDS["grid"], on_start=places_nonsense, on_fill=ignores_fills)
+    engine = Engine.new(kind, kind.read(GRID), Terms(), 1000.0)
+    steps = step(engine, bars((100, 100, 100, 100), (100, 101, 99, 100)))
     assert not len(steps.trades)
-    assert steps.notes["code"].tolist() == [REFUSED_ALLOCATION]
+    assert not engine.wanted().size
+    assert len(steps.notes) == 2
+    assert "Error" not in capfd.readouterr().err

@@ -1,0 +1,197 @@
+"""A sweep gives what a backtest of each of its sets gives, to the bit, however many threads share the work."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+
+from bots.engine import simulate
+from bots.engine.run import Engine
+from bots.engine.simulate import NO_FUNDING, Funding, step
+from bots.engine.types import Limits, Terms
+from bots.kinds import KINDS
+from bots.kinds.parameters import ParamsError
+from bots.management.commands._walk import random_walk
+from bots.performance import Curve, Trades, metrics
+from bots.rules import kept
+from bots.sweep import Series, combinations, sweep
+from markets import candles as store
+from tests.bots.test_commands import waves
+
+CANDLES = random_walk(20_000, 3)
+TERMS = Terms(lot=1e-8, maker=0.001, taker=0.001, fee_step=1e-8)
+SWAP = Terms(tick=0.01, lot=1e-8, maker=0.001, taker=0.001, fee_step=1e-8, margin=True, maintenance=0.01)
+MONEY = 100_000.0
+RULES = {"long_entry": "sma({fast}) crosses above sma({slow})", "long_exit": "sma({fast}) crosses below sma({slow})"}
+GRIDS = {
+    "grid": ({"lower": 28_000, "upper": 33_000}, {"lines": [5, 20, 50], "spacing": ["arithmetic", "geometric"]}),
+    "infinity_grid": ({"lower": 25_000}, {"grid_profit": [0.5, 1.0]}),
+    "trailing": ({"sell_activation": 1.0}, {"sell_distance": [0.5, 0.7], "buy_distance": [0.5, 2.0]}),
+    "dca": ({"base_order": 5_000, "safety_order": 5_000}, {"take_profit": [0.5, 1.0, 2.0]}),
+    "accumulation": ({"amount": 100}, {"interval": [3600, 7200, 86400]}),
+    "signal": (RULES, {"fast": [5, 10], "slow": [20, 50, 100], "stop_atr": [None, 2]}),
+    "futures_grid": ({"lower": 28_000, "upper": 33_000}, {"lines": [5, 20], "leverage": [1, 3]}),
+    "futures_position": ({"stop_loss": 1, "positions": 0}, {"take_profit_1": [1, 2], "side": ["long", "short"]}),
+}  # fmt: skip
+
+
+def backtested(kind, params, terms, funding=NO_FUNDING, limits=Limits()):  # noqa: B008
+    """(trades, final equity, maximum drawdown) of one backtest."""
+    read = kind.validate(params, terms, MONEY)
+    seen = kind.observe(read, CANDLES, 60, {}) if kind.observe else simulate.NOTHING_SEEN
+    steps = step(Engine.new(kind, read, terms, MONEY, limits), CANDLES, seen, funding)
+    found = metrics(Curve.of(CANDLES, steps.equity, MONEY, 60), Trades.of(steps.trades))
+    return len(steps.trades), steps.equity[-1], found["max_drawdown"]
+
+
+def figures(results):
+    return [(result.trades, result.final_equity, result.max_drawdown) for result in results]
+
+
+@pytest.mark.parametrize("slug", GRIDS)
+def test_each_set_comes_to_what_its_backtest_does(slug):
+    kind, terms = KINDS[slug], SWAP if KINDS[slug].margin else TERMS
+    sets = combinations(kind, *GRIDS[slug])
+    results = sweep(kind, sets, terms, MONEY, Series(CANDLES, 60, {}))
+    assert [result.params for result in results] == sets
+    assert figures(results) == [backtested(kind, params, terms) for params in sets]
+    assert len(set(figures(results))) > 1
+
+
+def test_funding_and_limits_count_as_in_a_backtest():
+    kind, limits = KINDS["futures_position"], Limits(max_drawdown=0.05, max_daily_loss=500.0)
+    times = CANDLES.time[:: 8 * 60].copy()
+    funding = Funding(times, np.full(len(times), 0.0005))
+    sets = combinations(kind, *GRIDS["futures_position"])
+    results = sweep(kind, sets, SWAP, MONEY, Series(CANDLES, 60, {}, funding), limits)
+    assert figures(results) == [backtested(kind, params, SWAP, funding, limits) for params in sets]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 20])
+def test_threads_change_no_result(threads):
+    sets = combinations(KINDS["signal"], *GRIDS["signal"])
+    series = Series(CANDLES, 60, {})
+    alone = sweep(KINDS["signal"], sets, TERMS, MONEY, series, threads=1)
+    assert sweep(KINDS["signal"], sets, TERMS, MONEY, series, threads=threads) == alone
+
+
+def test_indicators_that_there_is_no_room_for_are_computed_anew(monkeypatch):
+    sets = combinations(KINDS["signal"], RULES, {"fast": [5, 10], "slow": [20, 50]})
+    whole = sweep(KINDS["signal"], sets, TERMS, MONEY, Series(CANDLES, 60, {}))
+    monkeypatch.setattr(kept, "MOST_BYTES", CANDLES.close.nbytes)
+    assert sweep(KINDS["signal"], sets, TERMS, MONEY, Series(CANDLES, 60, {})) == whole
+
+
+def test_buffers_that_are_too_small_are_emptied_and_the_runs_go_on(monkeypatch):
+    sets = combinations(KINDS["signal"], *GRIDS["signal"])
+    whole = sweep(KINDS["signal"], sets, TERMS, MONEY, Series(CANDLES, 60, {}))
+    monkeypatch.setattr(simulate, "SMALL_ROOM", 2)
+    assert sweep(KINDS["signal"], sets, TERMS, MONEY, Series(CANDLES, 60, {})) == whole
+
+
+def test_rules_may_name_columns_and_higher_timeframes():
+    params = {"long_entry": "sma({n})@1h > close@4h and extra > 0", "long_exit": "close < sma({n})@1h"}
+    extra = np.where(np.arange(len(CANDLES)) % 1000 < 500, 1.0, -1.0)
+    kind, sets = KINDS["signal"], combinations(KINDS["signal"], params, {"n": [5, 10]})
+    with pytest.raises(ParamsError, match="extra"):
+        sweep(kind, sets, TERMS, MONEY, Series(CANDLES, 60, {"extra": extra}))
+    sets = combinations(kind, {**params, "long_entry": "sma({n})@1h > close@4h"}, {"n": [5, 10]})
+    results = sweep(kind, sets, TERMS, MONEY, Series(CANDLES, 60, {}))
+    assert figures(results) == [backtested(kind, one, TERMS) for one in sets]
+
+
+def test_a_grid_is_every_combination_in_the_order_of_its_lists():
+    found = combinations(KINDS["signal"], RULES, {"fast": [5, 10], "slow": [50], "stop_loss": [1, 2]})
+    assert [(one["long_entry"], one["stop_loss"]) for one in found] == [
+        ("sma(5) crosses above sma(50)", 1),
+        ("sma(5) crosses above sma(50)", 2),
+        ("sma(10) crosses above sma(50)", 1),
+        ("sma(10) crosses above sma(50)", 2),
+    ]
+    assert not any("fast" in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("grid", "sentence"),
+    [
+        ({"lines": 5}, "lines of the grid must be a list of values, not 5"),
+        ({"lines": []}, r"lines of the grid must be a list of values, not \[\]"),
+        ({"fast": [5]}, r"fast of the grid must be a parameter of the grid kind, or stand as \{fast\} in one"),
+        (
+            {"lines": [*range(400)], "lower": [*range(400)]},
+            "grid must make at most 100,000 combinations, not 160,000",
+        ),
+    ],
+)
+def test_a_bad_grid_is_refused_in_a_sentence(grid, sentence):
+    with pytest.raises(ParamsError, match=sentence):
+        combinations(KINDS["grid"], {}, grid)
+
+
+def test_a_set_that_makes_no_sense_is_refused():
+    with pytest.raises(ParamsError, match="upper"):
+        sweep(KINDS["grid"], [{"lower": 100, "upper": 90}], TERMS, MONEY, Series(CANDLES, 60, {}))
+
+
+@pytest.fixture
+def stored(market):
+    store.upsert(market.pk, 60, waves())
+    return market
+
+
+def swept(*more, grid):
+    out = StringIO()
+    where = [
+        "--exchange",
+        "sim",
+        "--market",
+        "SOL/USDT",
+        "--timeframe",
+        "1m",
+        "--params",
+        '{"lower": 90, "upper": 110}',
+    ]
+    call_command("sweep", "grid", *where, "--grid", json.dumps(grid), *more, stdout=out)
+    return out.getvalue()
+
+
+@pytest.mark.django_db
+def test_the_command_prints_a_table_sorted_by_final_equity(stored):
+    head, titles, *rows = swept(grid={"lines": [3, 5, 11]}).splitlines()
+    assert head == "3 combinations over 150 candles"
+    assert titles.split() == ["final", "equity", "trades", "drawdown"]
+    assert sorted(row.split()[-1] for row in rows) == ["11", "3", "5"]
+    equities = [float(row.split()[0].replace(",", "")) for row in rows]
+    assert equities == sorted(equities, reverse=True)
+
+
+@pytest.mark.django_db
+def test_the_command_prints_one_document_that_says_what_backtest_says(stored):
+    document = json.loads(swept("--json", grid={"lines": [3, 5, 11]}))
+    assert (document["combinations"], document["bars"]) == (3, 150)
+    for result in document["results"]:
+        out = StringIO()
+        where = ["--exchange", "sim", "--market", "SOL/USDT", "--timeframe", "1m"]
+        call_command("backtest", "grid", *where, "--params", json.dumps(result["params"]), "--json", stdout=out)
+        told = json.loads(out.getvalue())
+        assert result["trades"] == told["trades"]
+        assert result["final_equity"] == pytest.approx(told["final_equity"], rel=1e-9)
+        assert result["max_drawdown"] == pytest.approx(told["metrics"]["max_drawdown"], rel=1e-6)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("more", "grid", "sentence"),
+    [
+        ([], {"lines": [*range(1000)], "lower": [*range(101)]}, "at most 100,000 combinations, not 101,000"),
+        ([], {"lines": [3, 1]}, "lines must be"),
+        (["--threads", "0"], {"lines": [3]}, "threads must be from 1 to 64, not 0"),
+    ],
+)
+def test_the_command_refuses_in_a_sentence(stored, more, grid, sentence):
+    with pytest.raises(CommandError, match=sentence):
+        swept(*more, grid=grid)
