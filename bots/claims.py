@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -14,11 +15,9 @@ from bots.engine.types import Terms
 from bots.kinds import KINDS
 from bots.models import Run
 
-# What stepping changes: read anew, under the row's lock, whenever a run is claimed.
-CHANGING = (
-    "status", "bar_time", "state", "orders", "cash", "position", "cost", "realized", "fees", "funding", "equity",
-    "trades_count", "last_price",
-)  # fmt: skip
+# Read anew, under the row's lock, whenever a run is claimed; the book when something is booked.
+STATE = ("status", "bar_time", "state", "orders", "last_price")
+BOOK = ("cash", "position", "cost", "realized", "fees", "funding", "equity", "trades_count")
 KEPT = 20_000  # more than one claim may bring
 
 Key = tuple[int, datetime]  # a run and its start: the same number in another database is another run
@@ -29,13 +28,21 @@ _engines: OrderedDict[Key, Engine] = OrderedDict()
 def claim(wanted: QuerySet[Run], limit: int) -> list[Run]:
     """Lock up to `limit` of the runs that no other worker holds, in their order; inside a transaction."""
     locked = wanted.select_for_update(skip_locked=True, of=("self",))
-    rows = list(locked.values_list("pk", "started_at", *CHANGING)[:limit])
+    rows = list(locked.values_list("pk", "started_at", *STATE)[:limit])
     known = _known([row[:2] for row in rows])
     for pk, _, *values in rows:
         run = known[pk]
-        for name, value in zip(CHANGING, values, strict=True):
+        for name, value in zip(STATE, values, strict=True):
             setattr(run, name, value)
     return list(known.values())
+
+
+def read_book(runs: Sequence[Run]) -> None:
+    """Read the exact figures of claimed runs: most see candles at which nothing is booked, and do without."""
+    by_number = {run.pk: run for run in runs}
+    for pk, *values in Run.objects.filter(pk__in=by_number).values_list("pk", *BOOK):
+        for name, value in zip(BOOK, values, strict=True):
+            setattr(by_number[pk], name, value)
 
 
 def _known(keys: list[Key]) -> dict[int, Run]:

@@ -54,14 +54,14 @@ class Outcome:
     def of(cls, run: Run, engine: Engine, steps: Steps, candles: Candles, unknown_rate: int | None = None) -> Outcome:
         """Take over what the engine did; nothing is stored yet.
 
-        unknown_rate: when funding settled, ms UTC, whose rate nobody told, with a position held.
+        unknown_rate: when funding settled, ms UTC, whose rate nobody told.
         """
         outcome = cls(run, engine)
         kind, market = engine.kind, run.market
         outcome.equity = _equity_rows(run, steps, candles)
         outcome.trades = [exact_trade(record, kind, market) for record in steps.trades]
         outcome.events += _gap_events(run, candles)
-        if unknown_rate is not None:
+        if unknown_rate is not None and run.position:
             outcome.events.append(event_row(run, UNPAID, moment(unknown_rate)))
         payments = [exact_payment(record, market) for record in steps.payments]
         outcome._book(candles, payments)

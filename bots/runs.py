@@ -20,7 +20,7 @@ from bots import quiet as quiet_runs
 from bots.bars import STORED, Bars
 from bots.batch import FAULTS, Batch
 from bots.book import Book
-from bots.claims import CHANGING, claim, constants_of, restored
+from bots.claims import BOOK, STATE, claim, constants_of, read_book, restored
 from bots.engine.run import Engine
 from bots.engine.simulate import NO_FUNDING, Laid, Steps, Stretch, happened, step, step_many
 from bots.engine.types import EXPECTED
@@ -107,34 +107,36 @@ def _lead(shard: Sequence[Run], bars: Bars) -> tuple[list[Outcome], list[tuple[R
     One that cannot be stepped fails alone, with its reason.
     """
     stretches, batch = Stretches(shard, bars), Batch(shard)
-    outcomes = [_failed(run, batch.faults[run.pk]) for run in shard if run.pk in batch.faults]
-    quiet: list[tuple[Run, Candles]] = []
+    ready, faults = _ready(shard, stretches, batch)
+    results = _stepped(ready, batch.laid)
+    same = batch.untouched()
+    quiet, loud = [], []
+    for one, steps in results:
+        run, engine, stretch = one
+        if isinstance(steps, Exception):
+            faults.append((run, steps))
+        # One that was stepped again alone has an engine of its own, of which the batch knows nothing.
+        elif run.pk in same and engine is batch.engines[run.pk] and not happened(steps) and stretches.is_plain(run):
+            quiet.append((run, stretch.candles))
+        else:
+            loud.append((one, steps))
+    read_book([run for (run, *_), _ in loud])
+    outcomes = [_outcome(one, steps, stretches.unknown_rate(one[0])) for one, steps in loud]
+    return [_failed(run, error) for run, error in faults] + outcomes, quiet
+
+
+def _ready(shard: Sequence[Run], stretches: Stretches, batch: Batch) -> tuple[list[Ready], list[tuple[Run, Exception]]]:
+    """(the runs that see candles, those that cannot be stepped)."""
     ready: list[Ready] = []
+    faults = [(run, batch.faults[run.pk]) for run in shard if run.pk in batch.faults]
     for run in shard:
         try:
             engine = batch.engines.get(run.pk)
             if engine and len((stretch := stretches.of(run, engine)).candles):
                 ready.append((run, engine, stretch))
         except FAULTS as error:
-            outcomes.append(_failed(run, error))
-    results = _stepped(ready, batch.laid)
-    same = batch.untouched()
-    for (run, engine, stretch), steps in results:
-        unknown_rate = stretches.unknown_rate(run) if run.position else None
-        if isinstance(steps, Exception):
-            outcomes.append(_failed(run, steps))
-        # One that was stepped again alone has an engine of its own, of which the batch knows nothing.
-        elif (
-            run.pk in same
-            and engine is batch.engines[run.pk]
-            and not happened(steps)
-            and unknown_rate is None
-            and stretches.is_gapless(run)
-        ):
-            quiet.append((run, stretch.candles))
-        else:
-            outcomes.append(_outcome(run, engine, stretch, steps, unknown_rate))
-    return outcomes, quiet
+            faults.append((run, error))
+    return ready, faults
 
 
 def _stepped(ready: list[Ready], laid: Sequence[Laid] = ()) -> list[tuple[Ready, Steps | Exception]]:
@@ -151,7 +153,8 @@ def _stepped(ready: list[Ready], laid: Sequence[Laid] = ()) -> list[tuple[Ready,
     return list(zip(ready, steps, strict=True))
 
 
-def _outcome(run: Run, engine: Engine, stretch: Stretch, steps: Steps, unknown_rate: int | None) -> Outcome:
+def _outcome(ready: Ready, steps: Steps, unknown_rate: int | None) -> Outcome:
+    run, engine, stretch = ready
     try:
         return Outcome.of(run, engine, steps, stretch.candles, unknown_rate)
     except FAULTS as error:
@@ -160,7 +163,7 @@ def _outcome(run: Run, engine: Engine, stretch: Stretch, steps: Steps, unknown_r
 
 def _failed(run: Run, error: Exception) -> Outcome:
     log.error("run %s cannot be stepped", run.pk, exc_info=error)
-    run.refresh_from_db(fields=CHANGING)  # what was booked before the fault is not stored
+    run.refresh_from_db(fields=[*STATE, *BOOK])  # what was booked before the fault is not stored
     return Outcome.failure(run, str(error))
 
 

@@ -41,9 +41,9 @@ class Stretches:
         seen = self._observations.of(engine, mark, candles)
         return Stretch(candles, seen, self._funding.get(mark, NO_FUNDING))
 
-    def is_gapless(self, run: Run) -> bool:
-        """False where a candle is missing, which is told; before the run has seen its stretch."""
-        return self._gapless[mark_of(run)]
+    def is_plain(self, run: Run) -> bool:
+        """False where a candle or a rate is missing, which is told; before the run has seen its stretch."""
+        return self._gapless[mark_of(run)] and self.unknown_rate(run) is None
 
     def unknown_rate(self, run: Run) -> int | None:
         """The first funding, ms UTC, that was not waited for any longer; before the run has seen its stretch."""

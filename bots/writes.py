@@ -70,7 +70,7 @@ def _order_rows(outcome: Outcome, open_rows: dict[str, Order]) -> tuple[list[Ord
         row.updated_at = trade.time if trade else now
     placed = [_filled_order(run, trade) for identity, trade in filled.items() if identity not in open_rows]
     if engine:
-        placed += [_open_order(run, engine, int(slot), now) for slot in missing]
+        placed += [_open_order(run, engine, slot, now) for slot in missing]
     return placed, withdrawn
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from bots.engine.types import ALARM, LIQUIDATION, NONE
 
 
-def reconcile(wanted: np.ndarray[Any, Any], working: Collection[int]) -> tuple[np.ndarray[Any, Any], set[int]]:
+def reconcile(wanted: np.ndarray[Any, Any], working: Collection[int]) -> tuple[list[int], set[int]]:
     """(slots whose order is wanted and not working yet, sequences that work and are wanted no more).
 
     wanted: ORDER records; working: sequences, the orders' identity in their run. Alarms are no orders, held
@@ -18,5 +18,7 @@ def reconcile(wanted: np.ndarray[Any, Any], working: Collection[int]) -> tuple[n
     """
     kind = wanted["type"]
     real = np.flatnonzero((kind > NONE) & (kind != ALARM) & (kind != LIQUIDATION))
-    missing = real[~np.isin(wanted["sequence"][real], list(working))]
-    return missing, set(working) - set(wanted["sequence"][real].tolist())
+    # A few dozen: sets are much quicker than numpy's.
+    slots = dict(zip(wanted["sequence"][real].tolist(), real.tolist(), strict=True))
+    works = set(working)
+    return [slot for sequence, slot in slots.items() if sequence not in works], works - slots.keys()

@@ -233,8 +233,8 @@ def test_a_shard_takes_a_bounded_number_of_queries(bot, close, account, django_a
     """Ten runs on one market cost what one costs.
 
     1 savepoint, 2 claim, 3 candles, 4 trades, 5 open orders, 6 new orders, 7 open positions, 8 new positions,
-    9 equity, 10 events, 11 runs, 12 notify, 13 release, 14 what never changes in a run (once a process); order
-    updates come only when an order ends.
+    9 equity, 10 events, 11 runs, 12 notify, 13 release, 14 what never changes in a run (once a process), 15 the books;
+    order updates come only when an order ends.
     """
     for number in range(10):
         other = Bot.objects.create(
@@ -243,7 +243,7 @@ def test_a_shard_takes_a_bounded_number_of_queries(bot, close, account, django_a
         )  # fmt: skip
         services.start(other, START)
     close(wandering()[:1])
-    with django_assert_num_queries(14, connection=connection):
+    with django_assert_num_queries(15, connection=connection):
         assert runs.advance(runs.due(), STORED) == 10
 
 
