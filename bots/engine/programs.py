@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -15,6 +16,10 @@ from bots.engine.types import NOTE, ORDER, RUN, SETUP, SPAN, TRADE
 
 if TYPE_CHECKING:
     from bots.kinds.contract import Kind
+
+
+# Threads that come at once would find a loop that is closed to compilation before it was compiled for them.
+_COMPILING = Lock()
 
 
 class Pointer(types.WrapperAddressProtocol):
@@ -32,7 +37,7 @@ class Pointer(types.WrapperAddressProtocol):
         return self._signature
 
 
-def _signatures() -> tuple[Any, Any, Any, Any]:
+def signatures() -> tuple[Any, Any, Any, Any]:
     """Of on_start, on_fill, on_bar and the loop."""
     run, setup = numba.from_dtype(RUN), numba.from_dtype(SETUP)
     runs, orders, setups, notes, trades, spans = (
@@ -58,16 +63,22 @@ def _signatures() -> tuple[Any, Any, Any, Any]:
 @lru_cache(maxsize=64)
 def program(kind: Kind) -> Callable[..., tuple[int, int]]:
     """The loop bound to a kind's functions, compiled on first use (from the cache on disk after set-up)."""
+    return bound(advance_many, kind, lambda: signatures()[-1])
+
+
+def bound(loop: Any, kind: Kind, signature: Callable[[], Any]) -> Callable[..., Any]:
+    """A loop, of the signature that is asked for, with a kind's functions as its first arguments, all compiled."""
     functions = (kind.on_start, kind.on_fill, kind.on_bar or no_bar)
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
-        return partial(advance_many, *functions)
-    *signatures, loop = _signatures()
-    for function, signature in zip(functions, signatures, strict=True):
-        if signature.args not in function.overloads:
-            function.compile(signature)
-    if loop.args not in advance_many.overloads:
-        advance_many.compile(loop)
-    # Else the loop would be compiled anew for every kind, past the cache.
-    advance_many.disable_compile()
-    pointers: Any = [Pointer(*pair) for pair in zip(functions, signatures, strict=True)]
-    return partial(advance_many, *pointers)
+        return partial(loop, *functions)
+    pairs, whole = list(zip(functions, signatures(), strict=False)), signature()
+    with _COMPILING:
+        for function, own in pairs:
+            if own.args not in function.overloads:
+                function.compile(own)
+        if whole.args not in loop.overloads:
+            loop.compile(whole)
+        # Else the loop would be compiled anew for every kind, past the cache.
+        loop.disable_compile()
+    pointers: Any = [Pointer(*pair) for pair in pairs]
+    return partial(loop, *pointers)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 from numba import types
-from numba.core import config
 
 from bots.engine import react as kernel
-from bots.engine.loop import no_bar
 from bots.engine.matching import most_fills
-from bots.engine.programs import Pointer, _signatures
+from bots.engine.programs import bound, signatures
 from bots.engine.protection import due_time
 from bots.engine.react import CIRCLED, CLOSED, ENDED, EVENT, EXECUTED, OPENED, SENT, TAKEN_OVER, TOUCHED, TURNED
 from bots.engine.run import Engine, Records
@@ -62,28 +60,15 @@ class Placed:
 @lru_cache(maxsize=64)
 def program(kind: Kind) -> Callable[..., None]:
     """react() bound to a kind's functions, compiled on first use (from the cache on disk after set-up)."""
-    functions = (kind.on_start, kind.on_fill, kind.on_bar or no_bar)
-    if config.DISABLE_JIT:  # type: ignore[attr-defined]
-        return partial(kernel.react, *functions)
-    *signatures, _ = _signatures()
-    for function, signature in zip(functions, signatures, strict=True):
-        if signature.args not in function.overloads:
-            function.compile(signature)
-    whole = _signature(signatures)
-    if whole.args not in kernel.react.overloads:
-        kernel.react.compile(whole)
-    # Else it would be compiled anew for every kind, past the cache.
-    kernel.react.disable_compile()
-    pointers: Any = [Pointer(*pair) for pair in zip(functions, signatures, strict=True)]
-    return partial(kernel.react, *pointers)
+    return bound(kernel.react, kind, _signature)
 
 
-def _signature(functions: list[Any]) -> Any:
+def _signature() -> Any:
     runs, orders, setups, notes, trades, events = (
         types.Array(numba.from_dtype(dtype), 1, "C") for dtype in (RUN, ORDER, SETUP, NOTE, TRADE, EVENT)
     )
     numbers = types.Array(types.float64, 1, "C", readonly=True)
-    pointers = (types.FunctionType(function) for function in functions)
+    pointers = (types.FunctionType(function) for function in signatures()[:3])
     return types.void(*pointers, runs, orders, setups, numbers, notes, trades, events, numbers)
 
 
