@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from bots import equity, runs, services
-from bots.management.commands import paper_replay
+from bots.management.commands import _replay
 from bots.management.commands._series import Asked
 from bots.models import EquitySnapshot, Run
 from bots.outcomes import EQUITY_EVERY
@@ -90,7 +90,7 @@ def test_a_replay_has_no_points(market):
     Market.objects.update(last=100.0, last_at=timezone.now())
     now = now_ms()
     candles = bars(*PASS, start=now - now % MINUTE - len(PASS) * MINUTE)
-    paper_replay._new_run(Asked("grid", GRID, market, 60, Decimal(1000), candles, 0.0))
+    _replay.new_run(Asked("grid", GRID, market, 60, Decimal(1000), candles, 0.0))
     assert Run.objects.filter(mode="replay", status="running").exists()
     assert equity.snapshot() == 0
 
