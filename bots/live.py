@@ -42,7 +42,9 @@ def due() -> QuerySet[Run]:
         market=OuterRef("market"), timeframe=OuterRef("timeframe"), synced_to__gt=OuterRef("bar_time")
     )
     untold = Order.objects.filter(run=OuterRef("pk"), status__in=UNSETTLED)
-    hears = Q(Exists(ahead), status=Run.Status.RUNNING) | Q(status=Run.Status.RUNNING) & ~Q(session__stopping="")
+    # One that was told to stop ends, paused or halted in the meantime or not.
+    ending = ~Q(status=Run.Status.STOPPED) & ~Q(session__stopping="")
+    hears = Q(Exists(ahead), status=Run.Status.RUNNING) | ending
     return Run.objects.filter(hears | Q(Exists(untold)), mode=Mode.LIVE).order_by("id")
 
 

@@ -95,6 +95,10 @@ def _parser() -> Lark:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Condition:
     """The condition a text stands for; upper and lower case are the same. Raises RuleError."""
+    for at, letter in enumerate(text):
+        # Others change their length with their case, or are digits elsewhere.
+        if not letter.isascii():
+            raise RuleError(at + 1, f"{letter!r} means nothing here.")
     try:
         tree = _parser().parse(text.lower())
     except UnexpectedCharacters as error:

@@ -55,7 +55,7 @@ def bot(request: HttpRequest, bot_id: int) -> HttpResponse:
         "tab": tab,
         "tabs": list(TABS.items()),
         **_tab(request, bot, tab, now),
-        "simulated": bot.account.mode == "paper",
+        "simulated": bot.account.mode == "paper" or bot.market.exchange.is_simulated,
         "chart": chart_settings(bot.market, bot.timeframe, request),
         "periods": list(PERIODS),
         "period": parameters.choice(request.GET, "period", PERIODS, "7d"),

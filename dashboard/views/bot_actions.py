@@ -73,13 +73,14 @@ def bot_action(request: HttpRequest, bot_id: int, name: str) -> HttpResponse:
     bot = owned_bot(request, bot_id)
     if request.method == "POST":
         return _done(request, bot, action)
+    position = _position(bot)
     context = {
         "nav": "bots",
         "bot": bot,
         "action": action,
-        "consequences": _consequences(bot, name),
-        "position": _position(bot),
-        "simulated": bot.account.mode == "paper",
+        "consequences": _consequences(bot, name) + _closing(bot, name, position),
+        "position": position,
+        "simulated": bot.account.mode == Mode.PAPER or bot.market.exchange.is_simulated,
     }
     template = "dashboard/_confirm.html" if wants_fragment(request) else "dashboard/confirm.html"
     return render(request, template, context)
@@ -100,11 +101,19 @@ def _position(bot: Bot) -> rows.PositionRow | None:
     return next((rows.position_row(position, timezone.now()) for position in found[:1]), None)
 
 
+def _closing(bot: Any, name: str, position: rows.PositionRow | None) -> list[str]:
+    """An account can keep coins, but no position on a swap: it is not asked what becomes of it."""
+    if name != "stop" or position is None or bot.market.type != "swap":
+        return []
+    return [f"Its position of {position.amount} {bot.market.base} is closed at the market price."]
+
+
 def _consequences(bot: Any, name: str) -> list[str]:
     """What will happen to the money, the open orders and the position, in sentences."""
     orders = f"{bot.open_orders} open {'order is' if bot.open_orders == 1 else 'orders are'}"
     given = f"{formats.money(bot.allocation, bot.market.quote)} {bot.market.quote}"
-    money = "Simulated money" if bot.account.mode == Mode.PAPER else "Real money"
+    simulated = bot.account.mode == Mode.PAPER or bot.market.exchange.is_simulated
+    money = "Simulated money" if simulated else "Real money"
     return {
         "start": [
             f"{money}: it is given {given} of the account {bot.account.name} and never spends more.",

@@ -332,6 +332,7 @@ BAD = [
     ({"start": "2024-01-01", "end": "2024-01-01"}, "start must be before end, not "),
     ({"start": "yesterday"}, "--start must be a date or time such as 2024-08-01 or 2024-08-01T12:00, not 'yesterday'."),
     ({"end": "2024-13-01"}, "--end must be a date or time such as "),
+    ({"start": "9999-12-31T23:59-23:59"}, "--start must be a date or time such as "),
     ({"params": "{lower: 1}"}, """--params must be JSON such as '{"lower": 100}': """),
     ({"params": ""}, "--params must be JSON such as "),
     ({"params": f'{{"lower": {LONG}}}'}, "--params must be JSON such as "),

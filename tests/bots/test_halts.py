@@ -361,6 +361,7 @@ def test_the_command_names_what_it_could_not_sell_and_what_stays_halted(bot, acc
 def test_the_command_refuses_in_a_sentence(bot, account, exchange, django_user_model):
     services.open_paper_account(django_user_model.objects.create(username="bob"), "Paper", exchange, {})
     for arguments, sentence in (
+        (["--account", ""], "--account must name an account, not ''."),
         (["--account", "Gone"], "--account must name an account, not 'Gone'."),
         (["--account", "Paper"], "--account must be one of ann/Paper, bob/Paper, not 'Paper'."),
         (["--release", "--close-positions"], "--close-positions does not go with --release: a release sells nothing."),

@@ -265,6 +265,21 @@ class TestWithdrawing:
         held = holdings(exchange, f"a{account.pk}")
         assert {b.currency: b.free for b in account.balances.all() if b.free} == {c: a for c, a in held.items() if a}
 
+    def test_one_that_is_stopping_ends_though_everything_is_halted_meanwhile(self, bot, close, exchange):
+        run = services.start(bot, START)
+        close(wandering(30)[:22])
+        live.advance_due()
+        fault(exchange, down=True)
+        services.stop(bot, close_position=False)
+        halts.halt(None, "boss", close_positions=False)
+        halts.release(None, "boss")
+        fault(exchange)
+        live.advance_due()
+        bot.refresh_from_db()
+        run.refresh_from_db()
+        assert (bot.status, run.status) == ("stopped", "stopped")
+        assert not on_book(run)
+
     def test_a_bot_that_has_seen_nothing_stops_at_once(self, bot, close):
         services.start(bot, START)
         services.stop(bot, close_position=True)

@@ -7,9 +7,9 @@ import pytest
 from django.utils import timezone
 
 from bots import services
-from bots.models import Bot, Event, Run
+from bots.models import Account, Bot, Event, Run
 from dashboard.views.bot_actions import ACTIONS
-from markets.models import Feed, Market
+from markets.models import Exchange, Feed, Market
 from tests.dashboard.cast import make_bot, make_draft
 
 
@@ -198,3 +198,19 @@ def test_on_a_swap_it_shows_funding_and_free_margin(page, bot):
     for shown in ("2.00 fees paid, 0.75 funding paid", "Free margin", "888.50", "135.00 held at 3×", "+27.25"):
         assert shown in text
     assert "Free cash" not in text
+
+
+def test_a_position_on_a_swap_is_closed_and_nobody_is_asked(page, bot):
+    Market.objects.filter(pk=bot.market_id).update(type="swap")
+    text = page(f"/bots/{bot.pk}/stop/").text_
+    assert "Its position of 4.0000 BTC is closed at the market price." in text
+    assert "Keep it" not in text
+    assert '<input type="hidden" name="close_position" value="1">' in text
+
+
+def test_a_live_account_of_a_simulated_exchange_holds_no_real_money(page, bot):
+    Account.objects.filter(pk=bot.account_id).update(mode="live")
+    Bot.objects.update(status="stopped")
+    assert "Simulated money: it is given" in page(f"/bots/{bot.pk}/start/").text_
+    Exchange.objects.update(ccxt_id="binance")
+    assert "Real money: it is given" in page(f"/bots/{bot.pk}/start/").text_

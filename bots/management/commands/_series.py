@@ -45,11 +45,12 @@ def moment(text: str) -> int:
     """ISO date or time, UTC when it names no zone -> ms UTC."""
     try:
         parsed = datetime.fromisoformat(text)
-    except ValueError:
+        in_utc = parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the latter beyond the years 1 and 9999
         raise ArgumentTypeError(
             f"must be a date or time such as 2024-08-01 or 2024-08-01T12:00, not {text!r}."
         ) from None
-    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
+    return int(in_utc.timestamp() * 1000)
 
 
 def iso(ms: int) -> str:

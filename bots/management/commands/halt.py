@@ -23,7 +23,7 @@ class Command(SentenceCommand):
         parser.add_argument("--release", action="store_true", help="Let bots start again; paused ones stay paused.")
 
     def handle(self, **options: Any) -> None:
-        accounts = _named(options["account"]) if options["account"] else None
+        accounts = _named(options["account"]) if options["account"] is not None else None
         if options["release"]:
             if options["close_positions"]:
                 raise bad_input("--close-positions does not go with --release: a release sells nothing.")

@@ -59,6 +59,8 @@ def test_a_source_is_written_as_it_is_read():
         ),
         ("close @ > 1", "at character 9: expected a timeframe, not '>'."),
         ("close # 1", "at character 7: '#' means nothing here."),
+        ("İ", "at character 1: 'İ' means nothing here."),
+        ("close > ٣", "at character 9: '٣' means nothing here."),
         ("smaa(10) > 3", "at character 1: no column or indicator is called 'smaa'; did you mean sma?"),
         ("close(3) > 1", "at character 1: close is a column: it takes no numbers and has no outputs."),
         ("close > sma(1, 2)", "at character 9: sma takes at most period, not 2 numbers."),
