@@ -59,9 +59,10 @@ def columns(
     """Output -> column as long as the candles (of `timeframe` seconds, made of `source`), NaN while warming up."""
     chosen = indicator(name)
     found = {output: np.empty(len(candles)) for output in chosen.outputs}
-    length, memory, compute = block_candles(source, timeframe), chosen.memory(parameters), bound(name, parameters)
+    length, memory = block_candles(source, timeframe), chosen.memory(parameters)
+    whole = bound(name, candles, parameters)
     for block in blocks(candles.time, timeframe, length, memory):
-        for output, column in compute(candles[block.lead : block.end]).items():
+        for output, column in zip(whole.outputs, whole.over(block.lead, block.end), strict=True):
             found[output][block.first : block.end] = column[block.first - block.lead :]
     return found
 

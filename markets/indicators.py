@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import unwrap
 from typing import Any, Literal
 
 import numpy as np
@@ -12,14 +13,15 @@ import numpy as np
 from markets.series import Candles, Column
 
 Parameters = Mapping[str, float]
-Function = Callable[[Any, Candles, Parameters], tuple[Column, ...]]
+# Columns of candles -> a column an output; a single one may stand for itself.
+Function = Callable[..., Any]
 SHORTEST, LONGEST = 2, 5000  # bounds of a count of candles
 LARGEST = 100.0  # of other parameters
 
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
-    """function: (talib, candles, parameters) -> a column an output, NaN while warming up.
+    """function: (talib, parameters) -> what computes the outputs of `inputs`, columns of candles; NaN while warming up.
 
     warm_up: candles before the first value, with the defaults; pane: drawn over the prices or in a pane of its own;
     memory: parameters -> candles before its own that a value depends on by more than 1e-9 of it;
@@ -27,7 +29,8 @@ class Indicator:
     """
 
     label: str
-    function: Function
+    inputs: tuple[str, ...]
+    function: Callable[[Any, Parameters], Function]
     defaults: Mapping[str, float]
     warm_up: int
     pane: Literal["price", "own"]
@@ -74,37 +77,40 @@ def _macd_memory(p: Parameters) -> int:
     return 12 * int(max(p["fast"], p["slow"]) + p["signal"])
 
 
-def _sma(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
-    return (talib.SMA(candles.close, int(p["period"])),)
+# What TA-Lib wraps around its functions asks every argument whether it is pandas': that takes as long as an average of
+# a thousand candles.
+def _sma(talib: Any, p: Parameters) -> Function:
+    return partial(unwrap(talib.SMA), timeperiod=int(p["period"]))
 
 
-def _ema(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
-    return (talib.EMA(candles.close, int(p["period"])),)
+def _ema(talib: Any, p: Parameters) -> Function:
+    return partial(unwrap(talib.EMA), timeperiod=int(p["period"]))
 
 
-def _rsi(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
-    return (talib.RSI(candles.close, int(p["period"])),)
+def _rsi(talib: Any, p: Parameters) -> Function:
+    return partial(unwrap(talib.RSI), timeperiod=int(p["period"]))
 
 
-def _macd(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
-    macd, signal, histogram = talib.MACD(candles.close, int(p["fast"]), int(p["slow"]), int(p["signal"]))
-    return macd, signal, histogram
+def _macd(talib: Any, p: Parameters) -> Function:
+    periods = {"fastperiod": int(p["fast"]), "slowperiod": int(p["slow"]), "signalperiod": int(p["signal"])}
+    return partial(unwrap(talib.MACD), **periods)
 
 
-def _bollinger(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
-    upper, middle, lower = talib.BBANDS(candles.close, int(p["period"]), p["deviations"], p["deviations"])
-    return upper, middle, lower
+def _bollinger(talib: Any, p: Parameters) -> Function:
+    width = p["deviations"]
+    return partial(unwrap(talib.BBANDS), timeperiod=int(p["period"]), nbdevup=width, nbdevdn=width)
 
 
-def _atr(talib: Any, candles: Candles, p: Parameters) -> tuple[Column, ...]:
-    return (talib.ATR(candles.high, candles.low, candles.close, int(p["period"])),)
+def _atr(talib: Any, p: Parameters) -> Function:
+    return partial(unwrap(talib.ATR), timeperiod=int(p["period"]))
 
 
 INDICATORS: dict[str, Indicator] = {
-    "sma": Indicator("SMA 20", _sma, {"period": 20}, 19, "price", ("sma",), _window),
-    "ema": Indicator("EMA 20", _ema, {"period": 20}, 19, "price", ("ema",), _exponential, recursive=True),
+    "sma": Indicator("SMA 20", ("close",), _sma, {"period": 20}, 19, "price", ("sma",), _window),
+    "ema": Indicator("EMA 20", ("close",), _ema, {"period": 20}, 19, "price", ("ema",), _exponential, recursive=True),
     "bollinger": Indicator(
         "Bollinger 20, 2",
+        ("close",),
         _bollinger,
         {"period": 20, "deviations": 2.0},
         19,
@@ -112,9 +118,10 @@ INDICATORS: dict[str, Indicator] = {
         ("upper", "middle", "lower"),
         _window,
     ),
-    "rsi": Indicator("RSI 14", _rsi, {"period": 14}, 14, "own", ("rsi",), _wilder, recursive=True),
+    "rsi": Indicator("RSI 14", ("close",), _rsi, {"period": 14}, 14, "own", ("rsi",), _wilder, recursive=True),
     "macd": Indicator(
         "MACD 12, 26, 9",
+        ("close",),
         _macd,
         {"fast": 12, "slow": 26, "signal": 9},
         33,
@@ -123,7 +130,9 @@ INDICATORS: dict[str, Indicator] = {
         _macd_memory,
         recursive=True,
     ),
-    "atr": Indicator("ATR 14", _atr, {"period": 14}, 14, "own", ("atr",), _wilder, recursive=True),
+    "atr": Indicator(
+        "ATR 14", ("high", "low", "close"), _atr, {"period": 14}, 14, "own", ("atr",), _wilder, recursive=True
+    ),
 }
 
 
@@ -135,10 +144,26 @@ def indicator(name: str) -> Indicator:
         raise ValueError(f"indicator must be one of {', '.join(INDICATORS)}, not {name!r}.") from None
 
 
-def bound(name: str, parameters: Parameters | None = None) -> Callable[[Candles], dict[str, Column]]:
-    """What computes an indicator: candles -> output name -> column as long as they are, NaN while warming up.
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An indicator with its parameters, over columns of candles."""
 
-    parameters override the defaults. Raises ValueError for an unknown indicator or parameter.
+    outputs: tuple[str, ...]
+    columns: tuple[Column, ...]
+    function: Function
+
+    def over(self, first: int, end: int) -> tuple[Column, ...]:
+        """A column an output of the rows from first to end, as if there were no others; NaN while warming up."""
+        if first == end:
+            return tuple(np.empty(0) for _ in self.outputs)
+        found = self.function(*[column[first:end] for column in self.columns])
+        return found if isinstance(found, tuple) else (found,)
+
+
+def bound(name: str, candles: Candles, parameters: Parameters | None = None) -> Bound:
+    """An indicator over candles. parameters override the defaults.
+
+    Raises ValueError for an unknown indicator or parameter.
     """
     import talib  # 0.4 s: only for those who compute
 
@@ -147,15 +172,11 @@ def bound(name: str, parameters: Parameters | None = None) -> Callable[[Candles]
     unknown = sorted(set(given) - set(chosen.defaults))
     if unknown:
         raise ValueError(f"{name} takes {', '.join(chosen.defaults)}, not {', '.join(unknown)}.")
-    return partial(_computed, chosen, talib, {**chosen.defaults, **given})
-
-
-def _computed(chosen: Indicator, talib: Any, parameters: Parameters, candles: Candles) -> dict[str, Column]:
-    if not len(candles):
-        return {output: np.empty(0) for output in chosen.outputs}
-    return dict(zip(chosen.outputs, chosen.function(talib, candles, parameters), strict=True))
+    columns = tuple(getattr(candles, column) for column in chosen.inputs)
+    return Bound(chosen.outputs, columns, chosen.function(talib, {**chosen.defaults, **given}))
 
 
 def compute(name: str, candles: Candles, parameters: Parameters | None = None) -> dict[str, Column]:
     """Output name -> column as long as the candles, NaN while warming up. Raises ValueError as bound() does."""
-    return bound(name, parameters)(candles)
+    chosen = bound(name, candles, parameters)
+    return dict(zip(chosen.outputs, chosen.over(0, len(candles)), strict=True))

@@ -24,7 +24,12 @@ FINE, ROUNDS_TO_ZERO, BELOW_MIN_AMOUNT, BELOW_MIN_COST = range(4)
 def _multiple(n: float, step: float) -> float:
     """n × step as the nearest float: step = m / 10^k, so n·m / 10^k rounds once (exact while n·m < 2^53, k <= 22)."""
     # The first scale that makes the step a whole number; those that leave it below a half cannot.
-    scale = 1.0 if step > 5e-5 else 1e4 if step > 5e-9 else 1e8
+    if step > 5e-3:
+        scale = 1.0 if step > 0.5 else 10.0 if step > 5e-2 else 100.0
+    elif step > 5e-6:
+        scale = 1e3 if step > 5e-4 else 1e4 if step > 5e-5 else 1e5
+    else:
+        scale = 1e6 if step > 5e-7 else 1e7 if step > 5e-8 else 1e8
     while scale < 1e18:
         m = np.rint(step * scale)
         if m >= 1.0 and abs(step * scale - m) <= 1e-12 * m:

@@ -23,7 +23,8 @@ class Decorator(Protocol):
 _njit: Any = partial(numba.njit, cache=True, _nrt=False, error_model="numpy")
 kernel: Decorator = _njit()
 # For what every bar at which something happens goes through. An array is seven arguments to numba, so a call hands
-# over thirty or forty, which takes longer than most of these functions.
+# over thirty or forty, which takes longer than most of these functions. A kind's on_fill and on_bar are called through
+# a wrapper, which would hand over all of them once more.
 inlined: Decorator = _njit(forceinline=True)
 # Called from Python, and long: other threads go on meanwhile.
 entry: Any = _njit(nogil=True)

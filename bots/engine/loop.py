@@ -18,15 +18,47 @@ from bots.engine.prefetch import fetch
 from bots.engine.protection import due_time, floor_of, judge, margin, open_day, release
 from bots.engine.types import EXPECTED, NEVER, NEW, RUNNING, WORST
 
+# Bars that are looked at together: several to an instruction. An index that cannot be negative (np.uint64) spares the
+# question whether it counts from the end.
+STRIDE = 8
+
 
 @inlined
 def next_signal(signals: Any, i: int, stop: int) -> int:
     """First bar from `i` on with a signal; `stop` for none before it."""
-    if len(signals) > 0:
-        while i < stop and signals[i] == 0:
-            i += 1
-        return i
-    return stop
+    if len(signals) == 0:
+        return stop
+    while i + STRIDE <= stop:
+        found = 0
+        for k in range(STRIDE):
+            found |= signals[np.uint64(i + k)]
+        if found != 0:
+            break
+        i += STRIDE
+    while i < stop and signals[np.uint64(i)] == 0:
+        i += 1
+    return min(i, stop)
+
+
+@inlined
+def pass_strides(
+    highs: Any, lows: Any, closes: Any, curve: Any, low: float, high: float, cash: float, position: float, i: int,
+    stop: int,
+) -> int:  # fmt: skip
+    """Pass over strides of bars that all stay between two prices; returns the first bar of one that does not.
+
+    The equity of that one is written too, and once more when its bars are stepped.
+    """
+    while i + STRIDE <= stop:
+        quiet = True
+        for k in range(STRIDE):
+            at = np.uint64(i + k)
+            quiet &= (lows[at] > low) & (highs[at] < high)
+            curve[at] = cash + position * closes[at]
+        if not quiet:
+            break
+        i += STRIDE
+    return i
 
 
 @inlined
@@ -35,15 +67,16 @@ def idle(run: Any, setup: Any, highs: Any, lows: Any, closes: Any, curve: Any, i
     low, high, cash, position = run["wake_low"], run["wake_high"], run["cash"], run["position"]
     floor = floor_of(run, setup)
     if floor == -np.inf:
-        while i < stop and lows[i] > low and highs[i] < high:
-            curve[i] = cash + position * closes[i]
+        i = pass_strides(highs, lows, closes, curve, low, high, cash, position, i, stop)
+        while i < stop and lows[np.uint64(i)] > low and highs[np.uint64(i)] < high:
+            curve[np.uint64(i)] = cash + position * closes[np.uint64(i)]
             i += 1
         return i
-    while i < stop and lows[i] > low and highs[i] < high:
-        worth = cash + position * closes[i]
+    while i < stop and lows[np.uint64(i)] > low and highs[np.uint64(i)] < high:
+        worth = cash + position * closes[np.uint64(i)]
         if worth <= floor:
             break
-        curve[i] = worth
+        curve[np.uint64(i)] = worth
         i += 1
         if worth > run["peak"]:
             run["peak"] = worth
@@ -219,6 +252,7 @@ def advance(
     begin = i = first_unseen(run, time, closes, curve, first)
     paid = np.searchsorted(funding_times, run["time"], side="right") if run["status"] != NEW else 0
     signal = next_signal(signals, i, bars)
+    following = next_signal(signals, signal + 1, bars)
     while i < bars:
         if run["status"] != NEW:
             funding = funding_times[paid] if paid < len(funding_times) else NEVER
@@ -244,11 +278,12 @@ def advance(
         curve[i] = equity(run, closes[i])
         i += 1
         if signal < i:
-            signal = next_signal(signals, i, bars)
-            if signal + 1 < bars:
-                # The idle bars until then look at neither, so they would have to come from afar.
-                fetch(time, signal)
-                fetch(opens, signal + 1)
+            signal, following = following, next_signal(signals, following + 1, bars)
+            if following + 1 < bars:
+                # The idle bars until then look at neither, so they would have to come from afar, which takes longer
+                # than the bars until the next signal do.
+                fetch(time, following)
+                fetch(opens, following + 1)
     if i > begin:
         run["time"] = time[i - 1]
     return int(i)

@@ -32,10 +32,12 @@ def cancel(orders: Any, slot: int) -> None:
 
 @kernel
 def cancel_all(orders: Any) -> None:
-    """Empty every slot but the exchange's own."""
-    for slot in range(len(orders)):
-        if orders[slot]["type"] != LIQUIDATION:
-            orders[slot]["type"] = NONE
+    """Empty every slot but the exchange's own, which is the last one."""
+    last = len(orders) - 1
+    for slot in range(last):
+        orders[slot]["type"] = NONE
+    if orders[last]["type"] != LIQUIDATION:
+        orders[last]["type"] = NONE
 
 
 @inlined

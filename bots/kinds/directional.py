@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from bots.engine.kernel import kernel
+from bots.engine.kernel import inlined, kernel
 from bots.engine.orders import alarm, cancel, cancel_all, note, place, place_cost
 from bots.engine.types import BUY, KIND_NOTE, LIMIT, MARKET, NEVER, NONE, SELL, STOP, TRAIL, Terms
 from bots.kinds.parameters import Problems, parameter
@@ -389,7 +389,7 @@ def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: 
     """Waits for its first signal."""
 
 
-@kernel
+@inlined
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag in (LONG, SHORT):
@@ -433,7 +433,7 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any, asked: int
         enter(run, orders, setup, params, notes, side)
 
 
-@kernel
+@inlined
 def on_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, signal: int, inputs: Any) -> None:
     side = held(run)
     if signal != 0:

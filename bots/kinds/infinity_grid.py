@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bots.engine.kernel import kernel
+from bots.engine.kernel import inlined, kernel
 from bots.engine.orders import alarm, cancel, note, place
 from bots.engine.types import BUY, LIMIT, MARKET, SELL, Terms
 from bots.kinds import conditions
@@ -176,7 +176,7 @@ def move(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any)
     want(run, orders, setup, params, notes, far)
 
 
-@kernel
+@inlined
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag == GRID:

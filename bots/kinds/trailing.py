@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bots.engine.kernel import kernel
+from bots.engine.kernel import inlined, kernel
 from bots.engine.orders import alarm, cancel, end, note, place, place_cost, place_trailing, trailing_alarm
 from bots.engine.types import BUY, KIND_NOTE, SELL, STOP, Terms
 from bots.kinds.contract import Kind
@@ -205,7 +205,7 @@ def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: 
         buy(run, orders, setup, params, notes)
 
 
-@kernel
+@inlined
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag == TURN:

@@ -28,6 +28,7 @@ from bots.rules.tree import (
     Not,
     Number,
     Source,
+    compared,
     sources,
 )
 from markets.series import Candles
@@ -35,34 +36,33 @@ from markets.series import Column as Floats
 
 Truth: TypeAlias = NDArray[np.bool_]
 Rules: TypeAlias = Sequence[Condition | None]
-# Two numbers -> the signs of their difference in a piece, so that rules about the same pair share them.
-Signs: TypeAlias = dict[tuple[Number, Number], NDArray[np.int8]]
+# Two numbers -> the signs of their difference at the bar before the first and at all, so that rules share them.
+Signs: TypeAlias = Mapping[tuple[Number, Number], NDArray[np.int8]]
 UNKNOWN: Final = 2
 # Averages that are the same on paper differ by float noise; nearer than this part of them, numbers are equal.
 NOISE: Final = 1e-12
 MOST_RULES: Final = 7  # bits of a signal
+STRIP: Final = 1 << 15  # bars whose signs are looked at together: every temporary stays in the processor's cache
 
 
 @njit(cache=True)
-def sign_of_difference(left: Any, right: Any) -> Any:
+def write_signs(left: Any, right: Any, signs: Any) -> None:
     """-1, 0 or 1 for each pair of numbers, UNKNOWN where one of them is NaN; int8, same shape."""
-    signs = np.empty(len(left), np.int8)
     for i in range(len(left)):
         difference = left[i] - right[i]
         room = NOISE * min(abs(left[i]), abs(right[i]))
         sign = np.int8(difference > room) - np.int8(difference < -room)
         signs[i] = UNKNOWN if np.isnan(difference) else sign
-    return signs
 
 
 @cache
-def _signs() -> Callable[[Floats, Floats], NDArray[np.int8]]:
+def _write_signs() -> Callable[[Floats, Floats, NDArray[np.int8]], None]:
     """Compiled for every kind of array at once, so that its machine code always comes from the disk."""
     if not config.DISABLE_JIT:  # type: ignore[attr-defined]
         numbers = types.Array(types.float64, 1, "C", readonly=True)
-        sign_of_difference.compile((numbers, numbers))
-        sign_of_difference.disable_compile()
-    return cast(Callable[[Floats, Floats], NDArray[np.int8]], sign_of_difference)
+        write_signs.compile((numbers, numbers, types.Array(types.int8, 1, "C")))
+        write_signs.disable_compile()
+    return cast(Callable[[Floats, Floats, NDArray[np.int8]], None], write_signs)
 
 
 def _rises(signs: NDArray[np.int8]) -> Truth:
@@ -81,7 +81,7 @@ def _does_not_fall(signs: NDArray[np.int8]) -> Truth:
     return np.asarray((signs[:-1] == -1) | (signs[1:].view(np.uint8) <= 1))
 
 
-# (comparison, or whether a cross is upwards; known to be true or to be false) -> where, of the signs of a piece. As an
+# (comparison, or whether a cross is upwards; known to be true or to be false) -> where, of the signs of a strip. As an
 # unsigned number -1 is 255.
 TESTS: Final[Mapping[tuple[Comparison | bool, bool], Callable[[NDArray[np.int8]], Truth]]] = {
     (">", True): lambda signs: signs[1:] == 1,
@@ -137,32 +137,43 @@ def signals_and_values(
     if len(rules) > MOST_RULES:
         raise ValueError(f"rules must be at most {MOST_RULES}, not {len(rules)}.")
     found, beside = np.zeros(len(candles), np.int8), np.empty((len(candles), len(wanted)))
+    signs = _before(rules, len(candles))
     for rows, piece in pieces.pieces(_distinct(rules, wanted), candles, timeframe, {} if columns is None else columns):
-        signs: Signs = {}
+        for (left, right), column in signs.items():
+            _write_signs()(number(left, piece), number(right, piece), column[rows.start + 1 : rows.stop + 1])
+        for at, source in enumerate(wanted):
+            beside[rows, at] = piece[source]
+    for start in range(0, len(candles), STRIP):
+        strip = {pair: column[start : start + STRIP + 1] for pair, column in signs.items()}
         for bit, rule in enumerate(rules):
             if rule is not None:
-                truth = holds(rule, piece, signs)
-                found[rows] |= truth.view(np.int8) << bit if bit else truth.view(np.int8)
-        for at, source in enumerate(wanted):
-            beside[rows, at] = piece[source][1:]
+                truth = holds(rule, strip).view(np.int8)
+                found[start : start + STRIP] |= truth << bit if bit else truth
     return found, beside
 
 
-def holds(rule: Condition, piece: Piece, signs: Signs, truth: bool = True) -> Truth:
-    """Where in a piece a condition is known to be true (or, with truth False, known to be false)."""
+def _before(rules: Rules, bars: int) -> Signs:
+    """Room for 1 + bars signs of every pair that the rules compare, the first as of a bar when nothing is known."""
+    nothing = {source: np.full(1, np.nan) for source in _distinct(rules)}
+    signs = {pair: np.empty(1 + bars, np.int8) for rule in rules if rule for pair in compared(rule)}
+    for (left, right), column in signs.items():
+        _write_signs()(number(left, nothing), number(right, nothing), column[:1])
+    return signs
+
+
+def holds(rule: Condition, signs: Signs, truth: bool = True) -> Truth:
+    """Where in a strip a condition is known to be true (or, with truth False, known to be false)."""
     if isinstance(rule, Not):
-        return holds(rule.condition, piece, signs, not truth)
+        return holds(rule.condition, signs, not truth)
     if isinstance(rule, Both | Either):
-        left, right = holds(rule.left, piece, signs, truth), holds(rule.right, piece, signs, truth)
+        left, right = holds(rule.left, signs, truth), holds(rule.right, signs, truth)
         return left & right if isinstance(rule, Both) == truth else left | right
-    pair = (rule.left, rule.right)
-    if pair not in signs:
-        signs[pair] = _signs()(number(rule.left, piece), number(rule.right, piece))
-    return TESTS[(rule.operator if isinstance(rule, Compare) else rule.above, truth)](signs[pair])
+    test = TESTS[(rule.operator if isinstance(rule, Compare) else rule.above, truth)]
+    return test(signs[(rule.left, rule.right)])
 
 
 def number(node: Number, piece: Piece) -> Floats:
-    """Shape (1 + bars,): the bar before the piece first. What is divided by zero is not known."""
+    """At the bars of a piece. What is divided by zero is not known."""
     if isinstance(node, Constant):
         return np.full(next(iter(piece.values())).shape, node.value)
     if not isinstance(node, Arithmetic):

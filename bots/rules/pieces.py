@@ -1,11 +1,11 @@
 """The values that rules read, cut into blocks; and how many candles it takes to know them. Pure.
 
-Some blocks at a time, so that every temporary stays in the processor's cache and numpy's calls are few.
+A block at a time, as TA-Lib gives it: it is read while it is in the processor's cache, and never copied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeAlias
@@ -15,14 +15,14 @@ import numpy as np
 from bots.rules.kept import Kept
 from bots.rules.tree import Column, Source, Value
 from markets.blocks import BLOCK, Block, block_candles, blocks, closed_rows, columns
-from markets.indicators import bound, indicator
+from markets.indicators import Bound, bound, indicator
 from markets.series import TIMEFRAME_NAMES, Candles
 from markets.series import Column as Floats
 
-# Source -> its values at the bar before a piece and at those of the piece, shape (1 + bars,).
+# Source -> its values at the bars of a piece, shape (bars,).
 Piece: TypeAlias = dict[Source, Floats]
 MOST_LEAD: Final = 200_000  # candles
-TOGETHER: Final = 8  # blocks of a piece: 256 KB a source
+TOGETHER: Final = 8  # blocks of a piece when nothing has to be computed: 256 KB a source
 
 
 def lead(wanted: Iterable[Source], timeframe: int) -> int:
@@ -87,22 +87,17 @@ def pieces(
             key = (source.indicator, source.parameters)
             if key not in groups:
                 groups[key] = _Group.of(source, candles, timeframe)
-            groups[key].members.append(source)
+            groups[key].add(source)
         else:
             whole[source] = more[source.name] if source.name in more else getattr(candles, source.name)
     own = blocks(candles.time, timeframe, BLOCK, 0)
-    for number in range(0, len(own), TOGETHER):
-        rows = slice(own[number].first, own[min(number + TOGETHER, len(own)) - 1].end)
-        piece = {source: _with_before(column, rows) for source, column in whole.items()}
+    together = 1 if groups else TOGETHER
+    for number in range(0, len(own), together):
+        rows = slice(own[number].first, own[min(number + together, len(own)) - 1].end)
+        piece = {source: column[rows] for source, column in whole.items()}
         for group in groups.values():
-            group.compute(piece, candles, number)
+            group.compute(piece, number)
         yield rows, piece
-
-
-def _with_before(column: Floats, rows: slice) -> Floats:
-    if rows.start:
-        return column[rows.start - 1 : rows.stop]
-    return np.concatenate([[np.nan], column[: rows.stop]])
 
 
 def _whole(source: Source, candles: Candles, timeframe: int) -> Floats:
@@ -126,30 +121,21 @@ def _higher(source: Source, candles: Candles, timeframe: int) -> Floats:
 class _Group:
     """Outputs of one indicator on the candles themselves, computed as blocks are taken; each has its own lead."""
 
-    outputs: Callable[[Candles], dict[str, Floats]]
+    whole: Bound
     blocks: list[Block]
-    members: list[Value] = field(default_factory=list)
-    last: dict[Value, float] = field(default_factory=dict)
+    members: list[tuple[Value, int]] = field(default_factory=list)  # and which of the outputs it is
 
     @classmethod
     def of(cls, value: Value, candles: Candles, timeframe: int) -> _Group:
-        parameters = _named(value)
-        return cls(bound(value.indicator, parameters), blocks(candles.time, timeframe, BLOCK, _memory(value)))
+        whole = bound(value.indicator, candles, _named(value))
+        return cls(whole, blocks(candles.time, timeframe, BLOCK, _memory(value)))
 
-    def compute(self, piece: Piece, candles: Candles, number: int) -> None:
-        """Add what the members are in the blocks from `number` on that make a piece."""
-        own = self.blocks[number : number + TOGETHER]
-        before = own[0].first - 1
-        columns: Piece = {value: np.empty(own[-1].end - before) for value in self.members}
-        for block in own:
-            outputs = self.outputs(candles[block.lead : block.end])
-            for value in self.members:
-                columns[value][block.first - before : block.end - before] = outputs[value.output][
-                    block.first - block.lead :
-                ]
-        for value in self.members:
-            column = columns[value]
-            # What the block before made of it, not what this one's lead does.
-            column[0] = self.last.get(value, np.nan)
-            self.last[value] = float(column[-1])
-        piece.update(columns)
+    def add(self, value: Value) -> None:
+        self.members.append((value, self.whole.outputs.index(value.output)))
+
+    def compute(self, piece: Piece, number: int) -> None:
+        """Add what the members are in a block."""
+        block = self.blocks[number]
+        outputs = self.whole.over(block.lead, block.end)
+        for value, output in self.members:
+            piece[value] = outputs[output][block.first - block.lead :]

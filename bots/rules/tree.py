@@ -104,3 +104,14 @@ def sources(node: Node) -> Iterator[Source]:
     elif not isinstance(node, Constant):
         yield from sources(node.left)
         yield from sources(node.right)
+
+
+def compared(rule: Condition) -> Iterator[tuple[Number, Number]]:
+    """The pairs of numbers whose difference a rule looks at, as often as it does."""
+    if isinstance(rule, Not):
+        yield from compared(rule.condition)
+    elif isinstance(rule, Both | Either):
+        yield from compared(rule.left)
+        yield from compared(rule.right)
+    else:
+        yield rule.left, rule.right

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bots.engine.kernel import kernel
+from bots.engine.kernel import inlined, kernel
 from bots.engine.orders import cancel, cancel_all, end, note, place, place_cost
 from bots.engine.types import BUY, KIND_NOTE, LIMIT, SELL, STOP
 from bots.kinds.accumulation.params import (
@@ -147,7 +147,7 @@ def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: 
     begin_round(run, params)
 
 
-@kernel
+@inlined
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag == PURCHASE:
@@ -158,7 +158,7 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
         end(run, orders, setup, notes, _BUY_SLOT, False, LOSS_ENDS, CLOSE)
 
 
-@kernel
+@inlined
 def on_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, signal: int, inputs: Any) -> None:
     """The close at which the next purchase is due."""
     since = run["time"] - int(run["memory"][_SCHEDULE])

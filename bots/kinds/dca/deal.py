@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bots.engine.kernel import kernel
+from bots.engine.kernel import inlined, kernel
 from bots.engine.orders import alarm, cancel_all, end, note, place
 from bots.engine.types import BUY, LIMIT, MARKET, NEVER, NONE, SELL
 from bots.kinds.conditions import dearest
@@ -154,7 +154,7 @@ def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: 
     begin(run, orders, setup, params, notes)
 
 
-@kernel
+@inlined
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag == BASE:
@@ -174,7 +174,7 @@ def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: A
         sold(run, orders, setup, params, notes, trade)
 
 
-@kernel
+@inlined
 def on_bar(run: Any, orders: Any, setup: Any, params: Any, notes: Any, signal: int, inputs: Any) -> None:
     """A close while the stop's timeout runs, or the first one after the cooldown."""
     if run["memory"][BEYOND] != 0.0:

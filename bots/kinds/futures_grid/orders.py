@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bots.engine.kernel import kernel
+from bots.engine.kernel import inlined, kernel
 from bots.engine.orders import alarm, end, note, place
 from bots.engine.types import BUY, LIMIT, MARKET, SELL
 from bots.kinds.futures_grid.cells import entry_line, exit_line, first_side, need, passed, weight
@@ -158,7 +158,7 @@ def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: 
         begin(run, orders, setup, params, notes)
 
 
-@kernel
+@inlined
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     slot = int(params[LINES]) - 1 + MARKET_SLOT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bots.engine.kernel import kernel
+from bots.engine.kernel import inlined, kernel
 from bots.engine.orders import alarm, cancel_all, end, note, place, place_cost, place_trailing
 from bots.engine.types import ALARM, BUY, LIMIT, NONE, SELL, STOP, TRAIL
 from bots.kinds.futures_position.layout import (
@@ -169,7 +169,7 @@ def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: 
     seek(run, orders, setup, params, notes)
 
 
-@kernel
+@inlined
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if tag == TRIGGER:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bots.engine.kernel import kernel
+from bots.engine.kernel import inlined, kernel
 from bots.engine.orders import note, place
 from bots.engine.types import ALARM, BUY, MARKET
 from bots.kinds.conditions import (
@@ -126,7 +126,7 @@ def on_start(run: Any, orders: Any, setup: Any, params: Any, notes: Any, price: 
         begin(run, orders, setup, params, notes)
 
 
-@kernel
+@inlined
 def on_fill(run: Any, orders: Any, setup: Any, params: Any, notes: Any, trade: Any) -> None:
     tag = trade["tag"]
     if trade["type"] == ALARM:

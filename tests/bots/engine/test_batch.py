@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bots.engine import simulate
 from bots.engine.layouts import LAYOUTS
+from bots.engine.loop import next_signal
 from bots.engine.run import Engine
 from bots.engine.simulate import Stretch, step, step_many
 from bots.engine.types import BEST, EXPECTED, ORDER, RUN, WORST, Terms
@@ -31,6 +32,14 @@ def test_many_runs_at_once_do_what_each_does_alone(data):
         assert same(found.notes, steps.notes)
         assert same(found.equity, steps.equity)
         assert engine.save() == other.save()
+
+
+@given(signals=st.lists(st.sampled_from([0, 0, 0, 0, 0, 0, 0, 1, -3]), max_size=40), data=st.data())
+def test_the_next_signal_is_found_wherever_it_stands(signals, data):
+    begin, stop = (data.draw(st.integers(0, len(signals))) for _ in range(2))
+    given_ones = np.array(signals, np.int8)
+    expected = next((at for at in range(begin, stop) if signals[at]), stop)
+    assert next_signal(given_ones, begin, stop) == expected
 
 
 def test_buffers_that_are_too_small_are_emptied_and_the_runs_go_on(monkeypatch):

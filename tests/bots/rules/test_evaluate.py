@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bots.management.commands._walk import random_walk
-from bots.rules.evaluate import lead, signals, signals_and_values
+from bots.rules.evaluate import STRIP, lead, signals, signals_and_values
 from bots.rules.parse import parse
 from bots.rules.tree import Column, Compare, Constant, Value
 from markets.indicators import compute
@@ -63,6 +63,19 @@ def true_at(text, candles, timeframe=60):
 )
 def test_rules_are_true_where_they_say(text, values, expected):
     assert true_at(text, closes(*values)) == expected
+
+
+def test_crosses_are_seen_across_blocks_and_strips():
+    candles = random_walk(2 * STRIP + 4_000, 7)
+    middle = float(np.median(candles.close))
+    rules = [parse(f"close crosses above {middle}"), parse(f"not close crosses below {middle}")]
+    found = signals(rules, candles, 60)
+    above = candles.close > middle
+    rises, falls = above[1:] & ~above[:-1], ~above[1:] & above[:-1]
+    known = candles.close[1:] != middle
+    assert rises.sum() > 10
+    assert np.array_equal((found[1:] & 1 == 1)[known], rises[known])
+    assert np.array_equal((found[1:] & 2 == 2)[known], ~falls[known])
 
 
 def test_each_rule_has_its_bit():
