@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numba
 from numba import types
 from numba.core import config
+from numba.core.compiler_lock import global_compiler_lock
 
 from bots.engine.loop import advance_many, no_bar
 from bots.engine.types import NOTE, ORDER, RUN, SETUP, SPAN, TRADE
 
 if TYPE_CHECKING:
     from bots.kinds.contract import Kind
-
-
-# Threads that come at once would find a loop that is closed to compilation before it was compiled for them.
-_COMPILING = Lock()
 
 
 class Pointer(types.WrapperAddressProtocol):
@@ -72,7 +68,8 @@ def bound(loop: Any, kind: Kind, signature: Callable[[], Any]) -> Callable[..., 
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
         return partial(loop, *functions)
     pairs, whole = list(zip(functions, signatures(), strict=False)), signature()
-    with _COMPILING:
+    # Threads that come at once would find a loop that is closed to compilation before it was compiled for them.
+    with global_compiler_lock:
         for function, own in pairs:
             if own.args not in function.overloads:
                 function.compile(own)

@@ -142,6 +142,8 @@ def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     fee = 1.0 + max(setup["maker"], setup["taker"])
     levels = max(math.floor(math.log(price / params[_LOWER]) / math.log(ratio)), 0.0)
     run["memory"][_FIRST_PRICE] = price
+    if level_price(run, setup, params, -levels - 1.0) >= params[_LOWER]:
+        levels += 1.0  # rounded to the tick it is the lower price
     bought, reserve = dearest(setup, price) / price, levels * (1.0 - 1.0 / ratio)
     run["memory"][_VALUE] = setup["allocation"] / (fee * (bought + reserve))
     note(run, notes, STARTED, -1, run["memory"][_VALUE])

@@ -92,3 +92,15 @@ def test_a_day_s_candle_may_cross_hundreds_of_levels():
     engine, steps = run_of(*rows, grid_profit=0.15)
     assert engine.run["status"][0] == RUNNING
     assert len(steps.trades) > 600
+
+
+def test_a_level_that_rounds_to_the_lower_price_has_its_money():
+    """90.54 / 1.003² = 89.9992, which is 90.00 on the tick: it is bought, so it is paid for from the start."""
+    params = {"lower": 90.0, "grid_profit": 0.3, "window": 2}
+    engine, steps = play(
+        "infinity_grid", params, bars((90.54, 90.54, 90.54, 90.54), (90.54, 90.54, 89.0, 89.5)),
+        Terms(tick=0.01, lot=0.001, maker=0.0005, taker=0.001), 10_000.0,
+    )  # fmt: skip
+    assert [price for _, price, _ in fills(steps)] == [90.54, 90.27, 90.0]
+    assert engine.run["cash"][0] >= 0.0
+    assert not set(steps.notes["code"].tolist()) - set(KIND.notes)
