@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from threading import Lock
@@ -39,12 +39,17 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What every set is led through. timeframe: seconds; columns: further ones that rules may name."""
+    """What every set is led through.
+
+    timeframe: seconds; lead: candles before the first, which kinds are shown; columns: further ones that they read,
+    aligned with the candles of the lead and the others.
+    """
 
     candles: Candles
     timeframe: int
     columns: Mapping[str, Column]
     funding: Funding = NO_FUNDING
+    lead: Candles = field(default_factory=Candles.empty)
 
 
 def combinations(kind: Kind, params: Mapping[str, Any], grid: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -107,12 +112,13 @@ def _lead(
     kind: Kind, chosen: Sequence[Any], terms: Terms, allocation: float, series: Series, limits: Limits
 ) -> list[tuple[int, float, float]]:
     """(trades, final equity, maximum drawdown) of each set; all of them use the same memory."""
-    candles, buffers = series.candles, Buffers()
+    candles, buffers, before = series.candles, Buffers(), len(series.lead)
+    shown = Candles.joined([series.lead, candles]) if before else candles
     found = []
     for params in chosen:
         engine, seen = Engine.new(kind, params, terms, allocation, limits), NOTHING_SEEN
         if kind.observe:
-            seen = kind.observe(params, candles, series.timeframe, series.columns)
+            seen = kind.observe(params, shown, series.timeframe, series.columns)[before:]
         equity = lead_through(engine, Stretch(candles, seen, series.funding), buffers)
         depth = falls(Curve.of(candles, equity, allocation, series.timeframe))["depth"]
         found.append((int(engine.run["fills"][0]), float(equity[-1]), float(depth)))

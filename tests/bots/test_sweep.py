@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from io import StringIO
 
 import numpy as np
@@ -20,6 +21,9 @@ from bots.performance import Curve, Trades, metrics
 from bots.rules import kept
 from bots.sweep import Series, combinations, sweep
 from markets import candles as store
+from markets import funding
+from markets.surface import Rate
+from tests.bots.conftest import MINUTE, START
 from tests.bots.test_commands import waves
 
 CANDLES = random_walk(20_000, 3)
@@ -195,3 +199,46 @@ def test_the_command_prints_one_document_that_says_what_backtest_says(stored):
 def test_the_command_refuses_in_a_sentence(stored, more, grid, sentence):
     with pytest.raises(CommandError, match=sentence):
         swept(*more, grid=grid)
+
+
+def told(command, slug, params, *more, symbol="SOL/USDT"):
+    """The document of a command over the candles from the 100th on."""
+    out = StringIO()
+    start = datetime.fromtimestamp((START + 100 * MINUTE) / 1000, UTC).isoformat()
+    where = ["--exchange", "sim", "--market", symbol, "--timeframe", "1m", "--start", start]
+    call_command(command, slug, *where, "--params", json.dumps(params), *more, "--json", stdout=out)
+    return json.loads(out.getvalue())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("slug", "params", "grid"),
+    [
+        ("signal", {"long_entry": "close > sma(90)", "long_exit": "close < sma(9)"}, {"stop_loss": [1, 3]}),
+        ("prediction", {"enter_above": 0.5, "exit_below": 0.5}, {"stop_loss": [1, 3]}),
+        ("futures_position", {"size": 50, "leverage": 3}, {"side": ["long", "short"]}),
+    ],
+)
+def test_the_command_shows_every_kind_what_a_backtest_shows_it(market, slug, params, grid):
+    """Candles before the first, predictions, funding of a swap."""
+    if KINDS[slug].margin:
+        market.type, market.symbol, market.max_leverage = "swap", "SOL/USDT:USDT", 20
+        market.save()
+        hours = [START // 3_600_000 * 3_600_000 + n * 3_600_000 for n in range(1, 6)]
+        funding.upsert(market.pk, [Rate(hour, 0.001) for hour in hours])
+    store.upsert(market.pk, 60, waves(3500))
+    swept = told("sweep", slug, params, "--grid", json.dumps(grid), symbol=market.symbol)
+    assert swept["combinations"] == 2
+    for result in swept["results"]:
+        alone = told("backtest", slug, result["params"], symbol=market.symbol)
+        assert result["trades"] == alone["trades"] > 0
+        assert result["final_equity"] == pytest.approx(alone["final_equity"], rel=1e-9)
+
+
+@pytest.mark.django_db
+def test_the_command_refuses_what_the_market_does_not_allow(market):
+    market.type, market.symbol, market.max_leverage = "swap", "SOL/USDT:USDT", 10
+    market.save()
+    store.upsert(market.pk, 60, waves())
+    with pytest.raises(CommandError, match="leverage must be at most 10 on SOL/USDT:USDT, not 60"):
+        told("sweep", "futures_position", {"size": 50}, "--grid", '{"leverage": [2, 60]}', symbol=market.symbol)

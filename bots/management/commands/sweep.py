@@ -7,10 +7,14 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from bots import forecasting, funding, services
+from bots.bars import STORED
+from bots.engine.simulate import NO_FUNDING
 from bots.kinds import KINDS
-from bots.management.commands._series import SeriesCommand, parameters
+from bots.management.commands._series import Asked, SeriesCommand, parameters
 from bots.records import terms_of
 from bots.sweep import Result, Series, combinations, sweep
+from markets.series import Candles
 from orchestrator.commands import bad_input
 
 HEAD = f"{'final equity':>16}{'trades':>10}{'drawdown':>11}  "
@@ -39,10 +43,11 @@ class Command(SeriesCommand):
         kind, capital, began = KINDS[asked.kind], float(asked.capital), time.perf_counter()
         try:
             sets = combinations(kind, asked.params, options["grid"])
-            if not options["json"]:
-                self.stdout.write(f"{len(sets):,} combinations over {len(asked.candles):,} candles")
-            series = Series(asked.candles, asked.timeframe, {})
-            results = sweep(kind, sets, terms_of(asked.market), capital, series, threads=options["threads"])
+            for params in sets:
+                services.validate(asked.kind, params, asked.market, asked.timeframe, asked.capital)
+            results = sweep(
+                kind, sets, terms_of(asked.market), capital, _series(asked, sets), threads=options["threads"]
+            )
         except ValueError as error:  # ParamsError, or a rule about a timeframe that cannot be made
             raise bad_input(str(error)) from None
         results.sort(key=lambda result: result.final_equity, reverse=True)
@@ -52,7 +57,21 @@ class Command(SeriesCommand):
             document = {"combinations": len(sets), "bars": len(asked.candles), "seconds": seconds, "results": rows}
             self.stdout.write(json.dumps(document, allow_nan=False))
         else:
+            self.stdout.write(f"{len(sets):,} combinations over {len(asked.candles):,} candles")
             self.stdout.write("\n".join([HEAD, *(_line(result, asked.params) for result in results)]))
+
+
+def _series(asked: Asked, sets: list[dict[str, Any]]) -> Series:
+    """What a backtest of each set would see: the longest lead of all, predictions, funding."""
+    kind, market, candles = KINDS[asked.kind], asked.market, asked.candles
+    every = [kind.read(params) for params in sets]
+    count = max(kind.lead(params, asked.timeframe) for params in every) if kind.lead else 0
+    lead = STORED.before(market.pk, asked.timeframe, int(candles.time[0]), count) if count else Candles.empty()
+    models = tuple(sorted({model for params in every for model in kind.columns(params)}))
+    shown = Candles.joined([lead, candles])
+    columns = forecasting.columns(models, market.pk, asked.timeframe, shown, STORED) if models else {}
+    paid = funding.rates_of((market.pk, asked.timeframe, 0), candles) if market.type == "swap" else NO_FUNDING
+    return Series(candles, asked.timeframe, columns, paid, lead)
 
 
 def _line(result: Result, params: dict[str, Any]) -> str:
