@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -10,6 +11,7 @@ from django.views.decorators.http import require_GET
 
 from bots import limits, why
 from bots.kinds import KINDS
+from bots.kinds.margin import liquidation_price
 from bots.models import Bot, Event, Order, Position, Run, Trade
 from dashboard import charts, figures, formats, parameters, rows
 from dashboard.figures import PERIODS
@@ -49,6 +51,7 @@ def bot(request: HttpRequest, bot_id: int) -> HttpResponse:
         "actions": actions_for(bot.status),
         "figures": _run_figures(bot, run, now),
         "position": next((rows.position_row(one, now) for one in position[:1]), None),
+        "liquidation": _liquidation(bot, run),
         "events": rows.event_rows(events[:LATEST_EVENTS], now),
         "parameters": rows.parameter_rows(bot.kind, _in_force(bot, run).params, bot.market),
         "limits": rows.limit_rows(_in_force(bot, run).limits, bot.market),
@@ -62,6 +65,14 @@ def bot(request: HttpRequest, bot_id: int) -> HttpResponse:
         "live_topics": f"user:{bot.owner_id}/bot:{bot.pk} market:{bot.market_id}",
     }
     return render(request, "dashboard/_bot_live.html" if wants_fragment(request) else "dashboard/bot.html", context)
+
+
+def _liquidation(bot: Any, run: Run | None) -> str:
+    """Where the exchange would take the position over; nothing on spot, and for a long that is paid for in full."""
+    if run is None or bot.market.type != "swap":
+        return ""
+    price = liquidation_price(float(run.cash), float(run.position), run.terms.get("maintenance", 0.0))
+    return "" if price is None else formats.price(Decimal(repr(price)), bot.market.tick)
 
 
 def _paid(run: Run, currency: str) -> str:

@@ -198,6 +198,15 @@ def test_on_a_swap_it_shows_funding_and_free_margin(page, bot):
     for shown in ("2.00 fees paid, 0.75 funding paid", "Free margin", "888.50", "135.00 held at 3×", "+27.25"):
         assert shown in text
     assert "Free cash" not in text
+    assert "Liquidated at" not in text, "what it holds is paid for in full"
+
+
+def test_on_a_swap_it_says_where_the_position_is_liquidated(page, bot):
+    """4 held for 1000 of its own and 1,400 borrowed: at 1400 / (4 × 0.99) = 353.54 the maintenance margin is left."""
+    Market.objects.filter(pk=bot.market_id).update(type="swap")
+    Run.objects.update(kind="futures_grid", params={"leverage": 3}, terms={"maintenance": 0.01}, cash=-1400)
+    text = page(f"/bots/{bot.pk}/").text_
+    assert re.search(r"<dt>Liquidated at</dt><dd>353\.54 USDT</dd>", text)
 
 
 def test_a_position_on_a_swap_is_closed_and_nobody_is_asked(page, bot):
