@@ -16,10 +16,10 @@ from django.utils import timezone
 
 from bots.engine import reactions
 from bots.engine.run import Engine
-from bots.engine.types import ORDER_TYPES
-from bots.models import Order, Run, Side
+from bots.models import Order, Run
 from bots.outcomes import client_id
-from bots.records import exact_order, moment
+from bots.records import moment
+from bots.writes import order_row
 
 Status = Order.Status
 UNSETTLED = (Status.PENDING, Status.CANCELING)
@@ -54,7 +54,11 @@ def follow(run: Run, engine: Engine) -> list[str]:
     ready = [row.pk for key, row in alive.items() if row.status == Status.WAITING and wanted.get(key) in sent]
     if ready:
         Order.objects.filter(pk__in=ready).update(status=Status.PENDING, updated_at=now)
-    new = [_row(run, engine, slot, now, slot in sent) for key, slot in wanted.items() if key not in alive]
+    new = [
+        order_row(run, engine, slot, now, Status.PENDING if slot in sent else Status.WAITING)
+        for key, slot in wanted.items()
+        if key not in alive
+    ]
     Order.objects.bulk_create(new)
     return [row.client_id for row in new if row.status == Status.PENDING]
 
@@ -63,17 +67,6 @@ def _give_up(gone: list[int], now: datetime) -> None:
     rows = Order.objects.filter(pk__in=gone)
     rows.exclude(status=Status.WAITING).update(status=Status.CANCELING, updated_at=now)
     rows.filter(status=Status.WAITING).update(status=Status.CANCELED, updated_at=now)
-
-
-def _row(run: Run, engine: Engine, slot: int, now: datetime, sent: bool) -> Order:
-    record = engine.orders[slot]
-    price, amount, _ = exact_order(record, run.market)
-    return Order(
-        run=run, bot_id=run.bot_id, market_id=run.market_id, client_id=client_id(run, int(record["sequence"])),
-        slot=slot, type=ORDER_TYPES[record["type"]], side=Side.BUY if record["side"] > 0 else Side.SELL, price=price,
-        amount=amount, status=Status.PENDING if sent else Status.WAITING, tag=engine.kind.tags[record["tag"]],
-        created_at=now, updated_at=now,
-    )  # fmt: skip
 
 
 def cost_of(engine: Engine, row: Order) -> Decimal:

@@ -70,7 +70,7 @@ def _order_rows(outcome: Outcome, open_rows: dict[str, Order]) -> tuple[list[Ord
         row.updated_at = trade.time if trade else now
     placed = [_filled_order(run, trade) for identity, trade in filled.items() if identity not in open_rows]
     if engine:
-        placed += [_open_order(run, engine, slot, now) for slot in missing]
+        placed += [order_row(run, engine, slot, now, Order.Status.OPEN) for slot in missing]
     return placed, withdrawn
 
 
@@ -83,13 +83,14 @@ def _filled_order(run: Run, trade: ExactTrade) -> Order:
     )  # fmt: skip
 
 
-def _open_order(run: Run, engine: Engine, slot: int, now: datetime) -> Order:
+def order_row(run: Run, engine: Engine, slot: int, now: datetime, status: str) -> Order:
+    """A new row of a wanted order. One that was filled in part under an earlier identity is for what is left of it."""
     record = engine.orders[slot]
     price, amount, filled = exact_order(record, run.market)
     return Order(
         run=run, bot_id=run.bot_id, market_id=run.market_id, client_id=client_id(run, int(record["sequence"])),
         slot=slot, type=ORDER_TYPES[record["type"]], side=Side.BUY if record["side"] > 0 else Side.SELL, price=price,
-        amount=amount, filled=filled, tag=engine.kind.tags[record["tag"]], created_at=now, updated_at=now,
+        amount=amount - filled, status=status, tag=engine.kind.tags[record["tag"]], created_at=now, updated_at=now,
     )  # fmt: skip
 
 

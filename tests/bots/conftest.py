@@ -30,6 +30,15 @@ def bars(*rows: tuple[float, float, float, float], start: int = START) -> Candle
     return Candles.from_rows((start + index * MINUTE, *map(float, row), 1.0) for index, row in enumerate(rows))
 
 
+def arrive(close, candles: Candles, stretches: list[int], advance) -> None:
+    """Let candles close in stretches of so many, and advance after each."""
+    at = 0
+    for length in stretches:
+        close(candles[at : at + length])
+        advance()
+        at += length
+
+
 def fills(steps) -> list[tuple[str, float, float]]:
     """(side, price, amount) of each trade, in order."""
     return [("buy" if t["side"] > 0 else "sell", float(t["price"]), float(t["amount"])) for t in steps.trades]

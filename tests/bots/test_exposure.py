@@ -95,11 +95,14 @@ def test_each_quote_currency_and_account_counts_by_itself(tight, market, exchang
     services.start(make_bot(tight, Market.objects.get(pk=bitcoin.pk), "In bitcoin"))
     other = services.open_paper_account(tight.owner, "Other", exchange, {"USDT": Decimal(2000)})
     services.start(make_bot(other, market, "Elsewhere"))
+    running = set(Bot.objects.filter(status="running").values_list("name", flat=True))
+    assert running == {"One", "In bitcoin", "Elsewhere"}
 
 
 def test_an_account_without_a_bound_takes_every_bot_it_has_money_for(account, market):
     for number in range(10):
         services.start(make_bot(account, market, f"Grid {number}"))
+    assert Bot.objects.filter(account=account, status="running").count() == 10
 
 
 def test_the_form_refuses_a_bot_that_has_no_room_by_itself(tight, market):

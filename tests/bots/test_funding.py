@@ -15,7 +15,7 @@ from markets import funding
 from markets.models import Market
 from markets.series import Candles
 from markets.surface import Rate
-from tests.bots.conftest import MINUTE, START, bars
+from tests.bots.conftest import MINUTE, START, arrive, bars
 from tests.bots.test_runs import exact, stored, wandering
 
 HOUR = 3_600_000
@@ -61,12 +61,9 @@ def expected(bot, candles):
 @pytest.mark.parametrize("stretches", [[400], [1] * 60 + [340], [7] * 57 + [1]])
 def test_funding_on_paper_is_that_of_the_backtest_however_the_candles_come(short_bot, close, rates, stretches):
     rates(0.0001, -0.0003, 0.0, 0.0005, 0.0001, 0.0002)
-    candles, at = wandering(), 0
+    candles = wandering()
     run = services.start(short_bot, START)
-    for length in stretches:
-        close(candles[at : at + length])
-        runs.advance_due()
-        at += length
+    arrive(close, candles, stretches, runs.advance_due)
     backtest = expected(short_bot, candles)
     run.refresh_from_db()
     assert len(backtest.payments) == 5, "a rate of zero pays nothing"

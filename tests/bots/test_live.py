@@ -9,12 +9,12 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
-from bots import halts, live, live_money, live_orders, runs, services, why
+from bots import claims, halts, live, live_money, live_orders, runs, services, why
 from bots.engine import reactions
 from bots.models import Bot, Event, Mode, Order, Position, Run, Trade
 from markets.models import Exchange, SimulatedExecution, SimulatedOrder
 from markets.trading import holdings
-from tests.bots.conftest import GRID, MINUTE, START, bars
+from tests.bots.conftest import GRID, MINUTE, START, arrive, bars
 from tests.bots.test_runs import exact, expected, stored, wandering
 
 
@@ -49,14 +49,27 @@ def why_not(bot, run):
     return why.answer(shown, run, events, timezone.now())
 
 
+def test_what_was_filled_in_part_comes_back_as_what_is_left_of_it(bot, close):
+    """Paused between two executions and resumed, an order has a new identity, and the rest of its amount."""
+    run = services.start(bot, START)
+    close(wandering(20))
+    live.advance_due()
+    run.refresh_from_db()
+    engine = claims.engine_of(run)
+    slot = int(engine.wanted()[0])
+    whole = float(engine.orders["amount"][slot])
+    engine.orders["filled"][slot] = 0.004
+    engine.renew(100.0)
+    live_orders.follow(run, engine)
+    row = Order.objects.get(run=run, client_id=f"r{run.pk}-{engine.orders['sequence'][slot]}")
+    assert (row.status, float(row.amount), row.filled) == ("pending", pytest.approx(whole - 0.004), 0)
+
+
 @pytest.mark.parametrize("stretches", [[120], [1] * 30 + [90], [7] * 17 + [1]])
 def test_live_gives_the_trades_of_the_backtest_however_the_candles_come(bot, close, stretches):
-    candles, at = wandering(120), 0
+    candles = wandering(120)
     run = services.start(bot, START)
-    for length in stretches:
-        close(candles[at : at + length])
-        live.advance_due()
-        at += length
+    arrive(close, candles, stretches, live.advance_due)
     backtest = expected(bot, candles)
     assert len(backtest.trades) > 15
     assert stored(run) == exact(backtest)

@@ -13,7 +13,7 @@ from bots.kinds import KINDS
 from bots.models import Bot, Run
 from bots.observations import observe
 from markets import candles as store
-from tests.bots.conftest import MINUTE, START
+from tests.bots.conftest import MINUTE, START, arrive
 from tests.bots.test_runs import exact, stored, wandering
 
 CROSS = {
@@ -46,12 +46,9 @@ def expected(bot: Bot, candles):
 def test_paper_sees_what_the_backtest_sees_however_the_candles_come(signal_bot, close, stretches, before):
     if before:
         close(history(before))
-    candles, at = wandering(), 0
+    candles = wandering()
     run = services.start(signal_bot, START)
-    for length in stretches:
-        close(candles[at : at + length])
-        runs.advance_due()
-        at += length
+    arrive(close, candles, stretches, runs.advance_due)
     backtest = expected(signal_bot, candles)
     assert len(backtest.trades) >= 20
     assert stored(run) == exact(backtest)

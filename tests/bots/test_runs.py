@@ -15,7 +15,7 @@ from bots.book import Book
 from bots.models import Bot, EquitySnapshot, Event, Order, Position, Run, Trade
 from bots.records import terms_of
 from markets.series import Candles
-from tests.bots.conftest import GRID, MINUTE, START, bars
+from tests.bots.conftest import GRID, MINUTE, START, arrive, bars
 
 
 def wandering(count: int = 400, seed: int = 5) -> Candles:
@@ -43,12 +43,9 @@ def exact(backtest) -> list[tuple]:
 
 @pytest.mark.parametrize("stretches", [[400], [1] * 60 + [340], [7] * 57 + [1]])
 def test_paper_gives_the_trades_of_the_backtest_however_the_candles_come(bot, close, stretches):
-    candles, at = wandering(), 0
+    candles = wandering()
     run = services.start(bot, START)
-    for length in stretches:
-        close(candles[at : at + length])
-        runs.advance_due()
-        at += length
+    arrive(close, candles, stretches, runs.advance_due)
     backtest = expected(bot, candles)
     assert len(backtest.trades) > 50
     assert stored(run) == exact(backtest)

@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from bots import services
+from bots import runs, services
 from bots.kinds import KINDS
 from bots.kinds.parameters import ParamsError
 from bots.models import Bot
@@ -53,6 +53,7 @@ def test_no_more_leverage_than_the_market_allows(swap):
 
 def test_kinds_of_spot_trade_on_swaps(swap):
     services.validate("grid", GRID, swap, 60, Decimal(1000))
+    assert runs.backtest("grid", GRID, swap, 60, Decimal(1000), bars((100, 100, 94, 95))).trades
 
 
 def test_a_bot_on_the_wrong_market_does_not_start(bot, market):

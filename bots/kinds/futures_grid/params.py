@@ -12,6 +12,13 @@ from bots.kinds.futures_grid.figures import figures, fullest
 from bots.kinds.futures_grid.layout import OWN_SLOTS
 from bots.kinds.margin import leverage_parameter, leverage_problem
 from bots.kinds.parameters import Problems, parameter
+from bots.kinds.price_lines import (
+    lines_parameter,
+    lower_parameter,
+    size_parameter,
+    spacing_parameter,
+    upper_parameter,
+)
 from markets.precision import round_to_step
 from markets.series import Column
 
@@ -20,18 +27,10 @@ DIRECTIONS: Final = {"long": 1, "short": -1, "neutral": 0}
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    lower: float = parameter("price", "Lower price", "Lowest price line.", unit="quote", least=1e-12)
-    upper: float = parameter("price", "Upper price", "Highest price line.", unit="quote", least=1e-12)
-    lines: int = parameter(
-        "whole", "Price lines", "Both ends included: 20 lines make 19 grids.", least=2, most=500, default=20
-    )
-    spacing: str = parameter(
-        "choice",
-        "Spacing",
-        "Equal steps in price, or equal steps in percent.",
-        choices=(("arithmetic", "Arithmetic"), ("geometric", "Geometric")),
-        default="arithmetic",
-    )
+    lower: float = lower_parameter()
+    upper: float = upper_parameter()
+    lines: int = lines_parameter(most=500)
+    spacing: str = spacing_parameter()
     direction: str = parameter(
         "choice",
         "Direction",
@@ -41,13 +40,7 @@ class Params:
         default="neutral",
     )
     leverage: float = leverage_parameter()
-    size: str = parameter(
-        "choice",
-        "Order size",
-        "The same amount of base, or the same value in quote, in every grid.",
-        choices=(("base", "Equal base"), ("quote", "Equal quote")),
-        default="base",
-    )
+    size: str = size_parameter()
     open_position: bool = parameter(
         "flag",
         "Open a position at the start",

@@ -12,6 +12,13 @@ from bots.engine.types import Terms
 from bots.kinds import conditions
 from bots.kinds.grid.lines import line_at
 from bots.kinds.parameters import Problems, parameter
+from bots.kinds.price_lines import (
+    lines_parameter,
+    lower_parameter,
+    size_parameter,
+    spacing_parameter,
+    upper_parameter,
+)
 from markets.precision import floor_to_step
 from markets.series import Column
 
@@ -22,25 +29,11 @@ MOST_CELLS: Final = 999
 class Lines:
     """The lines and the orders on them."""
 
-    lower: float = parameter("price", "Lower price", "Lowest price line.", unit="quote", least=1e-12)
-    upper: float = parameter("price", "Upper price", "Highest price line.", unit="quote", least=1e-12)
-    lines: int = parameter(
-        "whole", "Price lines", "Both ends included: 20 lines make 19 grids.", least=2, most=1000, default=20
-    )
-    spacing: str = parameter(
-        "choice",
-        "Spacing",
-        "Equal steps in price, or equal steps in percent.",
-        choices=(("arithmetic", "Arithmetic"), ("geometric", "Geometric")),
-        default="arithmetic",
-    )
-    size: str = parameter(
-        "choice",
-        "Order size",
-        "The same amount of base, or the same value in quote, in every grid.",
-        choices=(("base", "Equal base"), ("quote", "Equal quote")),
-        default="base",
-    )
+    lower: float = lower_parameter()
+    upper: float = upper_parameter()
+    lines: int = lines_parameter(most=1000)
+    spacing: str = spacing_parameter()
+    size: str = size_parameter()
     reinvest: bool = parameter(
         "flag", "Reinvest", "Each sale buys again with all it brought, so orders grow by their profits.", default=False
     )

@@ -210,8 +210,9 @@ def test_exits_that_do_not_fit_get_a_sentence(changed, field, sentence):
 
 
 def test_a_profit_may_be_any_and_a_loss_needs_no_price_below_the_range():
-    KINDS["grid"].validate(
+    params = KINDS["grid"].validate(
         ONE | {"stop_loss": 500, "stop_loss_by": "amount", "take_profit": 400, "take_profit_by": "ratio"},
         Terms(),
         1000.0,
     )
+    assert (params.stop_loss, params.take_profit) == (500, 400)

@@ -167,4 +167,5 @@ def test_the_bounds_of_both_sides_must_not_overlap():
 
 
 def test_the_examples_of_the_form_fit():
-    KIND.validate(KIND.example, Terms(taker=0.001, min_cost=10), 1000)
+    params = KIND.validate(KIND.example, Terms(taker=0.001, min_cost=10), 1000)
+    assert params == KIND.read(KIND.example)
