@@ -15,7 +15,7 @@ from markets.gateway import connect
 from markets.models import Exchange, Feed, Market
 from markets.precision import to_decimal
 from markets.services import feeds as candle_feeds
-from markets.services import listing, prices
+from markets.services import listing, prices, sync_funding
 from markets.simulated import new_config
 
 USER = "demo"
@@ -101,6 +101,7 @@ def seed(password: str) -> None:
     listing.sync_markets(exchange)
     for market in exchange.markets.all():
         Feed.objects.get_or_create(market=market, timeframe=MINUTE)
+    sync_funding()
     candle_feeds.sync()
     prices.refresh_tickers()
     since = connect(exchange).now_ms() - HISTORY_MS

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
 from bots import demo, runs, services
-from bots.models import Account, Balance, Bot, EquitySnapshot, Run, Trade
+from bots.models import Account, Balance, Bot, EquitySnapshot, Event, Run, Trade
 from markets.models import Candle, Exchange, Feed, Market
 
 
@@ -81,3 +81,10 @@ def test_runs_of_a_seed_that_died_before_its_last_step_are_led_on_by_the_worker(
     monkeypatch.undo()
     assert runs.advance_due() == len(demo.BOTS)
     assert Trade.objects.exists()
+
+
+def test_the_futures_bot_of_the_demo_knew_every_rate(client):
+    """A day holds three payments at least; none is missed with a warning."""
+    seeded()
+    assert Run.objects.get(kind="futures_grid").funding_payments.exists()
+    assert not Event.objects.filter(code="funding", level="warning").exists()
