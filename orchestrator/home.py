@@ -92,7 +92,8 @@ KERNEL_SOURCES = (
     "bots/performance/**/*.py",
     "bots/risk.py",
     "bots/rules/**/*.py",
-    "markets/**/*.py",
+    "markets/precision.py",
+    "markets/simulated.py",
 )
 
 

@@ -80,11 +80,11 @@ def test_the_gateway_alone_imports_ccxt():
 
 
 def test_the_cache_of_kernels_is_named_by_all_their_sources():
-    """Commands compile for themselves alone; all others call each other across files, which numba does not see."""
+    """Benchmarks compile for themselves alone; all others call each other across files, which numba does not see."""
     compiled = {
         path
         for path in PRODUCT
-        if path.parent.name != "commands" and {"numba", "bots.engine.kernel"} & {*roots(path), *imports(path)}
+        if "benchmark" not in relative(path) and {"numba", "bots.engine.kernel"} & {*roots(path), *imports(path)}
     }
     assert compiled - {path for pattern in KERNEL_SOURCES for path in PROJECT.glob(pattern)} == set()
 

@@ -16,12 +16,12 @@ from bots.engine.simulate import NO_FUNDING, Funding, step
 from bots.engine.types import Limits, Terms
 from bots.kinds import KINDS
 from bots.kinds.parameters import ParamsError
-from bots.management.commands._walk import random_walk
 from bots.performance import Curve, Trades, metrics
 from bots.rules import kept
 from bots.sweep import Series, combinations, sweep
 from markets import candles as store
 from markets import funding
+from markets.benchmarks.walk import random_walk
 from markets.surface import Rate
 from tests.bots.conftest import MINUTE, START
 from tests.bots.test_commands import waves

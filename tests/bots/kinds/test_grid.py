@@ -12,7 +12,7 @@ from bots.kinds.conditions import STOP_LOSS_HIT, WAITING
 from bots.kinds.grid.layout import CAME_BACK, LEFT_ABOVE, LEFT_BELOW, STARTED
 from bots.kinds.grid.params import table
 from bots.kinds.parameters import ParamsError
-from bots.management.commands._walk import random_walk
+from markets.benchmarks.walk import random_walk
 from tests.bots.conftest import GRID, bars, fills, play
 
 KIND = KINDS["grid"]

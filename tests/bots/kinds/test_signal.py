@@ -11,7 +11,7 @@ from bots.engine.types import BUY, STOP, Limits, Terms
 from bots.kinds import KINDS
 from bots.kinds.directional import CONTRADICTS, COOLS_DOWN, IS_HELD, NOT_KNOWN, ladder
 from bots.kinds.parameters import ParamsError
-from bots.management.commands._walk import random_walk
+from markets.benchmarks.walk import random_walk
 from tests.bots.conftest import MINUTE, bars, fills
 from tests.bots.engine.test_invariants import candles
 from tests.markets.conftest import real_candles

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bots.management.commands._walk import random_walk
 from bots.rules.evaluate import STRIP, lead, signals, signals_and_values
 from bots.rules.parse import parse
 from bots.rules.tree import Column, Compare, Constant, Value
+from markets.benchmarks.walk import random_walk
 from markets.indicators import compute
 from markets.series import Candles, resample
 from tests.markets.conftest import made_candles

@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 import numpy as np
 from django.contrib.auth import get_user_model
+from django.core.management.base import CommandError, CommandParser
 from django.db import connection
 
 from bots import runs
@@ -25,6 +26,7 @@ from bots.records import terms_of
 from markets import candles as store
 from markets.models import Exchange, Feed, Market
 from markets.series import Candles
+from orchestrator.benchmarks import Row, own_database, row
 
 FIRST_MS = 1_700_000_040_000
 TIMEFRAME = 60
@@ -32,8 +34,16 @@ MONEY = Decimal(10_000)
 CANDLES = 6  # the first one starts the runs and does not count
 
 
-def measure(bots: int, markets: int) -> list[dict[str, Any]]:
-    """Rows of the report: what one candle of every market takes, as medians; the baseline is a bot a second."""
+def add_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--bots", type=int, default=10_000)
+    parser.add_argument("--markets", type=int, default=500)
+
+
+def rows(options: dict[str, Any]) -> list[Row]:
+    """What one candle of every market takes, as medians."""
+    bots, markets = options["bots"], options["markets"]
+    if not (0 < markets <= bots <= 1_000_000):
+        raise CommandError(f"bots must be at least markets ({markets}) and at most 1,000,000, not {bots}.")
     with own_database():
         found = _markets(markets)
         _runs(bots, found)
@@ -54,21 +64,9 @@ def measure(bots: int, markets: int) -> list[dict[str, Any]]:
         stored = f"{Trade.objects.count():,} trades, {Order.objects.count():,} orders, {Event.objects.count():,} events"
     name = f"{bots:,} paper runs on {markets} markets, one candle"
     return [
-        {"job": f"{name}, stored ({stored} in all)", "value": median(taken["cycle"]), "unit": "ms"},
-        {"job": f"{name}, the stepping in it", "value": median(taken["stepping"]), "unit": "ms"},
+        row(f"{name}, stored ({stored} in all)", median(taken["cycle"]), "ms"),
+        row(f"{name}, the stepping in it", median(taken["stepping"]), "ms"),
     ]
-
-
-@contextmanager
-def own_database() -> Iterator[None]:
-    """A database that nobody else sees, dropped afterwards."""
-    name = str(connection.settings_dict["NAME"])
-    creation = connection.creation
-    creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-    try:
-        yield
-    finally:
-        creation.destroy_test_db(name, verbosity=0)
 
 
 @contextmanager

@@ -7,26 +7,26 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations, islice
 from pathlib import Path
-from typing import Any
 
 from bots.engine.types import Terms
 from bots.kinds import KINDS
-from bots.management.commands._walk import random_walk
 from bots.sweep import Series, sweep
+from markets.benchmarks.walk import random_walk
+from orchestrator.benchmarks import Row, row
 
 FAST_AND_SLOW = range(10, 102, 2)  # 46 averages, 1,035 pairs
 CORES = 2
 
 
-def measure_sweep(bars: int, pairs: int, terms: Terms, money: float) -> list[dict[str, Any]]:
-    """Rows of the report: what a sweep of the SMA job takes, indicators and all."""
+def measure_sweep(bars: int, pairs: int, terms: Terms, money: float, baseline: float) -> list[Row]:
+    """What a sweep of the SMA job takes, indicators and all; baseline, ms, of its time."""
     # A fresh process: memory that other jobs took does not count, and nothing is computed yet.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         taken, memory = pool.submit(_measure, bars, pairs, terms, money).result()
     name = f"sweep of {pairs:,} SMA pairs, {CORES} cores"
     return [
-        {"job": f"{name}, trades counted, final equity, drawdown", "value": taken, "unit": "ms"},
-        {"job": f"{name}, peak memory of the process", "value": memory, "unit": "MB"},
+        row(f"{name}, trades counted, final equity, drawdown", taken, "ms", baseline),
+        row(f"{name}, peak memory of the process", memory, "MB"),
     ]
 
 
