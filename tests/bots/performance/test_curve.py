@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import pytest
 
-from bots.management.commands.benchmark import bare_pass
+from bots.benchmarks.engine import bare_pass
 from bots.performance import Curve, Trades, daily_returns, metrics, monthly_returns
 from bots.performance.curve import _scan
 from bots.performance.trades import _count, _settle
