@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import statistics
-import time
 import tracemalloc
 
 import numba
 import numpy as np
 import pytest
 
-from bots.benchmarks.engine import bare_pass
 from bots.performance import Curve, Trades, daily_returns, metrics, monthly_returns
 from bots.performance.curve import _scan
 from bots.performance.trades import _count, _settle
@@ -117,24 +114,6 @@ def test_a_long_curve_is_not_copied(year):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000
-
-
-@COMPILES
-def test_a_long_curve_takes_a_few_bare_passes(year):
-    long, _ = year
-    written = np.empty(YEAR)
-    passes = median(lambda: bare_pass(long.equity, long.equity, long.equity, written))
-    assert median(lambda: metrics(*year)) < 12 * passes
-
-
-def median(work):
-    """Seconds, after one round that does not count."""
-    taken = []
-    for _ in range(12):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken[1:])
 
 
 @COMPILES
