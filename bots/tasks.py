@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from bots import equity, forecasting, live, retention, runs
+from bots import cycles, equity, live, retention, runs
 
 
 @shared_task
 def advance_runs() -> int:
-    forecasting.extend(runs.due())  # first: the bots are about to ask for these predictions
-    return runs.advance_due()
+    return cycles.lead("paper", runs.due, runs.advance_due)
 
 
 @shared_task
 def advance_live_runs() -> int:
-    forecasting.extend(live.due())
-    return live.advance_due()
+    return cycles.lead("live", live.due, live.advance_due)
 
 
 @shared_task

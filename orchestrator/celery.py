@@ -12,7 +12,7 @@ from orchestrator.servers.privileges import end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
 
-app = Celery("orchestrator")
+app = Celery("orchestrator", task_cls="orchestrator.observability.tasks:MeasuredTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

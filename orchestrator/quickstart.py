@@ -57,6 +57,7 @@ def run(say: Say) -> None:
 
 
 def _supervise(say: Say) -> None:
+    _forget_counts()
     with _servers() as (servers, environment):
         started = programs(settings.HOST, settings.PORT, settings.LIVE_PORT)
         with Supervisor(started, environment, say) as supervisor:
@@ -67,6 +68,12 @@ def _supervise(say: Say) -> None:
                 supervisor.look()
                 for name in servers.revive() if servers else []:
                     say(f"{name} ended and was started again: {home.folder('logs')}")
+
+
+def _forget_counts() -> None:
+    """Files of processes that are no more: what is counted is counted from a start on."""
+    for path in home.folder("metrics").glob("*.db"):
+        path.unlink()
 
 
 def _bring_up(supervisor: Supervisor, environment: dict[str, str]) -> None:

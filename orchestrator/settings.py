@@ -24,6 +24,8 @@ BEHIND_TLS = any(origin.startswith("https://") for origin in CSRF_TRUSTED_ORIGIN
 
 # numba reads this at its import; every process must agree on it.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(home.kernel_cache()))
+# So does prometheus_client, and counts in memory alone without it.
+os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(home.folder("metrics")))
 
 INSTALLED_APPS = [
     "orchestrator",
@@ -41,6 +43,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
 ]
 MIDDLEWARE = [
+    "orchestrator.observability.requests.measured",
     "django.middleware.security.SecurityMiddleware",
     "orchestrator.middleware.content_security_policy",
     "orchestrator.middleware.no_null_bytes",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth import get_user_model
 
 
 @pytest.fixture
@@ -11,3 +12,8 @@ def own_home(monkeypatch, tmp_path):
     for variable in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.delenv(variable)
     return folder
+
+
+@pytest.fixture
+def owner(db):
+    return get_user_model().objects.create_user("owner", password="secret")

@@ -1,0 +1,75 @@
+"""What one piece of work (a request, a task) asks of the database, counted while it runs."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connections
+
+from orchestrator.observability.metrics import QUERIES
+
+SLOW_QUERY_SECONDS = 0.05
+# A shape that comes this often in one piece of work should have been one query.
+REPEATED = 6
+LONGEST = 2_000  # characters kept of a statement
+_LISTS = re.compile(r"\((?:\s*%s\s*,?)+\)")
+_NUMBERS = re.compile(r"\b\d+\b")
+_OPERATIONS = {"select", "insert", "update", "delete"}
+
+
+def shape(sql: str) -> str:
+    """A statement without what varies from one to the next: lists of values and plain numbers; never a parameter."""
+    return _NUMBERS.sub("0", _LISTS.sub("(…)", " ".join(sql.split())))[:LONGEST]
+
+
+@dataclass(slots=True)
+class Tally:
+    """queries and seconds of the whole; times of each raw statement; those that were slow, with their seconds."""
+
+    queries: int = 0
+    seconds: float = 0.0
+    statements: Counter[str] = field(default_factory=Counter)
+    slow: list[tuple[str, float]] = field(default_factory=list)
+
+    def watch(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        """Django's execute_wrapper: times one statement, those that fail included."""
+        began = time.perf_counter()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            self.add(str(sql), time.perf_counter() - began)
+
+    def add(self, sql: str, seconds: float) -> None:
+        self.queries += 1
+        self.seconds += seconds
+        self.statements[sql] += 1
+        if seconds > SLOW_QUERY_SECONDS:
+            self.slow.append((shape(sql), seconds))
+        word = sql[:6].lower()
+        QUERIES.labels(word if word in _OPERATIONS else "other").observe(seconds)
+
+    def repeated(self) -> list[tuple[str, int]]:
+        """(shape, times) of the SELECTs that came again and again: one query a row, where one for all would do."""
+        if self.queries < REPEATED:
+            return []
+        shapes: Counter[str] = Counter()
+        for sql, times in self.statements.items():
+            if sql[:6].upper() == "SELECT":
+                shapes[shape(sql)] += times
+        return [(text, times) for text, times in shapes.items() if times >= REPEATED]
+
+
+@contextmanager
+def tallied() -> Iterator[Tally]:
+    """Count the queries of all connections of this thread."""
+    tally = Tally()
+    with ExitStack() as stack:
+        for connection in connections.all():
+            stack.enter_context(connection.execute_wrapper(tally.watch))
+        yield tally

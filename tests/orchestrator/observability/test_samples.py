@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from orchestrator.models import Finding, Sample
+from orchestrator.observability import samples
+from orchestrator.observability.metrics import SECONDS, TASKS
+
+TASK = "tests.sampled"
+
+
+def buckets(*seconds):
+    return [sum(one <= bound for one in seconds) for bound in SECONDS] + [len(seconds)]
+
+
+def sample(minutes_ago, found, host="a", name=TASK):
+    time = timezone.now() - timedelta(minutes=minutes_ago)
+    return Sample.objects.create(time=time, host=host, metric="task", name=name, buckets=found)
+
+
+def since(minutes):
+    now = timezone.now()
+    return {one.name: one for one in samples.between(now - timedelta(minutes=minutes), now)}
+
+
+def test_a_percentile_is_within_its_bucket():
+    counts = buckets(*[0.010] * 90, *[0.100] * 10)
+    assert samples.percentile(counts, 0.5) == pytest.approx(0.010, rel=0.35)
+    assert samples.percentile(counts, 0.95) == pytest.approx(0.100, rel=0.35)
+    assert samples.percentile(buckets(1_000.0), 0.5) == SECONDS[-1]
+    assert samples.percentile(buckets(0.0001), 0.5) == SECONDS[0] / 2
+
+
+def test_what_was_counted_is_sampled_once(db):
+    TASKS.labels(TASK, "done").observe(0.02)
+    assert samples.take() > 0
+    assert Sample.objects.get(metric="task", name=TASK).buckets == samples.current()["task", TASK]
+    # The query of the first sample counts as well, so it is not nothing: but this task did nothing more.
+    samples.take()
+    assert Sample.objects.filter(name=TASK).count() == 1
+
+
+def test_two_samples_tell_what_lies_between(db):
+    sample(90, buckets(0.5))
+    sample(30, buckets(0.5, 0.01, 0.01))
+    sample(20, buckets(0.5, 0.01, 0.01, 0.01))
+    found = since(60)[TASK]
+    assert found.count == 3
+    assert found.p99 < 20
+
+
+def test_processes_that_were_started_anew_count_from_zero(db):
+    sample(90, buckets(*[0.5] * 5))
+    sample(30, buckets(0.01, 0.01))
+    assert since(60)[TASK].count == 2
+
+
+def test_machines_add_up_and_one_that_is_new_counts_from_zero(db):
+    sample(30, buckets(0.01), host="a")
+    sample(30, buckets(0.01, 0.02), host="b")
+    assert since(60)[TASK].count == 3
+
+
+def test_what_did_nothing_is_not_listed(db):
+    sample(90, buckets(0.5))
+    assert since(60) == {}
+
+
+def test_old_rows_go(db):
+    sample(samples.KEEP_DAYS * 1440 + 1, buckets(0.5))
+    sample(1, buckets(0.5))
+    Finding.objects.create(
+        time=timezone.now() - timedelta(days=samples.KEEP_DAYS, minutes=1), kind="slow_task", place="x",
+        milliseconds=1, count=1,
+    )  # fmt: skip
+    assert samples.apply_retention() == 2
+    assert Sample.objects.count() == 1
