@@ -34,6 +34,7 @@ ENV: tuple[Variable, ...] = (
     Variable("DEMO_PASSWORD", "", "Password of the demo user. Empty: a random one is made and printed."),
     Variable("SIMULATED_SPEED", "1", "How many simulated minutes pass in a minute; above 1 the clock starts back."),
     Variable("DB_POOL_MAX", "8", "Most database connections a web process may hold, 1 to 100."),
+    Variable("METRICS_TOKEN", "", "Who sends it as a bearer token may read /metrics. Empty: staff alone may."),
     Variable("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR."),
     Variable("TEST_DATABASE_URL", "", "Postgres server for the tests. Empty: a private one in a temporary folder."),
     Variable("TEST_REDIS_URL", "", "Redis server for the tests. Empty: a private one in a temporary folder."),

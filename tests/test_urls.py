@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from tests.dashboard.cast import make_bot, make_market, make_user
 
-PUBLIC = {"login"}
+PUBLIC = {"login", "health", "ready", "metrics"}
 EVERYBODYS = {
     "overview",
     "equity",

@@ -1,0 +1,76 @@
+"""Whether the parts that pages and bots need are there: asked by load balancers and by people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from celery import current_app
+from django.core.cache import cache
+from django.db import DatabaseError, connection
+from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError
+
+from markets.models import Feed
+
+BROKER_SECONDS = 1
+
+
+class Part(NamedTuple):
+    """One part: whether it works, in a word or sentence what it says, and whether pages are of use without it."""
+
+    name: str
+    ok: bool
+    says: str
+    needed: bool
+
+
+def parts() -> list[Part]:
+    """Each part asked now; none waits for longer than some seconds, none raises."""
+    return [
+        _asked("database", True, _database, DatabaseError),
+        _asked("broker", True, _broker, BrokerError, OSError),
+        _asked("cache", False, _cache, RedisError, OSError),
+        _asked("feeds", False, _feeds, DatabaseError, LateFeeds),
+    ]
+
+
+class LateFeeds(Exception):
+    """Candles are missing."""
+
+
+def _asked(name: str, needed: bool, ask: Callable[[], str], *faults: type[Exception]) -> Part:
+    try:
+        return Part(name, True, ask(), needed)
+    except LateFeeds as late:
+        return Part(name, False, str(late), needed)
+    except faults as fault:
+        # The text of a fault may name hosts and users: its kind is enough for a stranger.
+        return Part(name, False, f"does not answer ({type(fault).__name__})", needed)
+
+
+def _database() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return "answers"
+
+
+def _broker() -> str:
+    with current_app.connection_for_write() as broker:
+        broker.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_SECONDS)
+    return "answers"
+
+
+def _cache() -> str:
+    cache.get("readiness")
+    return "answers"
+
+
+def _feeds() -> str:
+    now = timezone.now()
+    feeds = list(Feed.objects.alive().only("timeframe", "synced_to", "error"))
+    behind = [feed for feed in feeds if feed.late(now) or feed.error]
+    if behind:
+        raise LateFeeds(f"{len(behind)} of {len(feeds)} are late or failing")
+    return f"{len(feeds)} up to date"
