@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from dashboard.views import bot, bot_actions, bots, halt, markets, overview, status
+from dashboard.views import bot, bot_actions, bots, halt, markets, overview, status, system
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -19,6 +19,7 @@ urlpatterns = [
     path("markets/<int:market_id>/", markets.market, name="market"),
     path("markets/<int:market_id>/chart.json", markets.market_chart_json, name="market-chart"),
     path("markets/<int:market_id>/candles/", markets.market_candles, name="market-candles"),
+    path("system/", system.system, name="system"),
     path("health", status.health, name="health"),
     path("ready", status.ready, name="ready"),
     path("metrics", status.metrics, name="metrics"),

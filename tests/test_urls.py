@@ -20,6 +20,7 @@ EVERYBODYS = {
     "release",
     "logout",
 }
+STAFFS = {"system"}
 OWNERS = {"bot", "bot-chart", "bot-equity", "bot-action"}
 # Of the admin, what needs no login: the form itself and what leads to it, and words without data.
 ADMIN_PUBLIC = {"admin:login", "admin:logout"}
@@ -60,10 +61,10 @@ def bot(db):
 
 
 def test_every_address_says_who_may_see_it():
-    assert {name for name, path in ALL if not path.startswith("admin/")} == PUBLIC | EVERYBODYS | OWNERS
+    assert {name for name, path in ALL if not path.startswith("admin/")} == PUBLIC | EVERYBODYS | STAFFS | OWNERS
 
 
-@pytest.mark.parametrize("name", sorted(EVERYBODYS | OWNERS))
+@pytest.mark.parametrize("name", sorted(EVERYBODYS | STAFFS | OWNERS))
 def test_nobody_sees_a_page_without_logging_in(client, bot, name):
     for method in (client.get, client.post):
         answer = method(address(name, bot))
@@ -76,6 +77,12 @@ def test_nobody_sees_a_page_without_logging_in(client, bot, name):
 def test_what_belongs_to_another_is_not_there_for_a_superuser_either(client, bot, name, headers):
     client.force_login(make_user("stranger", is_staff=True, is_superuser=True))
     assert client.get(address(name, bot), headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("name", sorted(STAFFS))
+def test_what_is_for_staff_is_not_there_for_others(client, bot, name):
+    client.force_login(bot.owner)
+    assert client.get(address(name, bot)).status_code == 404
 
 
 @pytest.mark.parametrize("headers", [{}, FRAGMENT])

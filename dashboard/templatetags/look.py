@@ -26,6 +26,8 @@ STATUS_TONES = {
     "stopped": "secondary",
     "draft": "azure",
     "warning": "yellow",
+    "good": "green",
+    "broken": "red",
     "error": "red",
     "info": "secondary",
     "buy": "green",

@@ -62,6 +62,12 @@ def current() -> dict[Key, Buckets]:
     return {key: buckets for key, buckets in sorted(found.items()) if buckets[-1]}
 
 
+def pool() -> dict[str, float]:
+    """What the web processes of this machine say of their database connections: psycopg_pool's names, summed up."""
+    families = (family for family in registry().collect() if family.name == "orchestrator_pool")
+    return {sample.labels["figure"]: sample.value for family in families for sample in family.samples}
+
+
 def take() -> int:
     """Store what changed since the last sample of this machine; rows written."""
     forget_ended()

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils import timezone
+
+from dashboard.system.audit import Check, Grade, checks
+from orchestrator.commands import SentenceCommand, bad_input
+from orchestrator.observability import samples
+
+MARKS = {Grade.GOOD: "ok  ", Grade.WARNING: "warn", Grade.BROKEN: "FAIL"}
+
+
+class Command(SentenceCommand):
+    help = "Judge the running system by its budgets; exit status 1 when one is broken."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--hours", type=int, default=24, help="How far to look back, 1 to 168.")
+        parser.add_argument("--json", action="store_true", help="Print one JSON document.")
+
+    def handle(self, **options: Any) -> None:
+        hours, now = options["hours"], timezone.now()
+        if not 1 <= hours <= 24 * samples.KEEP_DAYS:
+            raise bad_input(f"--hours must be from 1 to {24 * samples.KEEP_DAYS}, not {hours}.")
+        found = checks(samples.between(now - timedelta(hours=hours), now), now)
+        if options["json"]:
+            self.stdout.write(json.dumps({"hours": hours, "checks": [asdict(one) for one in found]}))
+        else:
+            self.stdout.writelines(_line(one) for one in found)
+        if any(one.grade is Grade.BROKEN for one in found):
+            sys.exit(1)
+
+
+def _line(check: Check) -> str:
+    advice = "" if check.grade is Grade.GOOD else f"\n       {check.advice}"
+    return f"{MARKS[check.grade]}  {check.subject}: {check.value} (wanted: {check.target}){advice}\n"
