@@ -12,6 +12,7 @@ from django_celery_beat.models import PeriodicTask
 from kombu.exceptions import OperationalError
 
 PING_SECONDS = 0.3
+NOTED_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Job:
         return self.last + self.every if self.last and self.every else None
 
     def is_overdue(self, now: datetime) -> bool:
-        """Three periods and a minute late."""
-        return bool(self.last and self.every and now > self.last + 3 * self.every + timedelta(minutes=1))
+        """Three periods late, and the minutes after which beat notes what it started."""
+        return bool(self.last and self.every and now > self.last + 3 * self.every + NOTED_AFTER)
 
 
 def jobs() -> list[Job]:

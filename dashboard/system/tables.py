@@ -13,7 +13,7 @@ from orchestrator.models import Finding, Sample
 from orchestrator.observability import samples
 from orchestrator.observability.samples import Summary
 
-MOST = 50
+MOST, FEEDS = 50, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,13 @@ def _feeds(now: datetime) -> Table:
     behind = {feed.pk: now.timestamp() - (feed.synced_to or 0) / 1000 - feed.timeframe for feed in feeds}
     feeds.sort(key=lambda feed: (not feed.error, -behind[feed.pk]))
     rows = [
-        [str(feed.market), str(feed), f"{behind[feed.pk]:,.0f}" if feed.synced_to else "never", feed.error]
-        for feed in feeds[:MOST]
+        [
+            str(feed.market),
+            feed.get_timeframe_display(),
+            f"{behind[feed.pk]:,.0f}" if feed.synced_to else "never",
+            feed.error,
+        ]
+        for feed in feeds[:FEEDS]
     ]
     note = f"{len(feeds)} feeds, those furthest behind first."
     return Table("feeds", "Feeds", columns, rows, "No feed is wanted: add one in the admin.", note)
