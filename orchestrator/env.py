@@ -19,12 +19,13 @@ class Variable(NamedTuple):
 ENV: tuple[Variable, ...] = (
     Variable("ORCHESTRATOR_HOME", "var/ beside manage.py", "Folder for database, Redis, secret key, logs and caches."),
     Variable("DATABASE_URL", "", "postgres://user:password@host:port/name. Empty: the private server is used."),
+    Variable("DATABASE_REPLICA_URL", "", "postgres://… of a replica that pages read from. Empty: there is none."),
     Variable("REDIS_URL", "", "redis://:password@host:port/0. Empty: the private server is used."),
     Variable(
         "SERVER_BINARIES", "auto", "Private servers from the machine or wheels: auto (machine first), system, wheels."
     ),
     Variable("SECRET_KEY", "", "Django's secret key. Empty: made once and kept in ORCHESTRATOR_HOME/secret_key."),
-    Variable("DEBUG", "0", "1 turns on development mode: debug toolbar, silk, tracebacks in the browser."),
+    Variable("DEBUG", "0", "1 turns on development mode: debug toolbar, tracebacks in the browser."),
     Variable("HOST", "127.0.0.1", "Address the web server binds to."),
     Variable("PORT", "8000", "Port of the web server, 1 to 65535."),
     Variable("LIVE_PORT", "PORT + 1", "Port of the event stream, 1 to 65535."),
@@ -34,6 +35,7 @@ ENV: tuple[Variable, ...] = (
     Variable("DEMO_PASSWORD", "", "Password of the demo user. Empty: a random one is made and printed."),
     Variable("SIMULATED_SPEED", "1", "How many simulated minutes pass in a minute; above 1 the clock starts back."),
     Variable("DB_POOL_MAX", "8", "Most database connections a web process may hold, 1 to 100."),
+    Variable("SILK_PERCENT", "0", "How many of a hundred requests of staff django-silk records; 0 leaves it out."),
     Variable("METRICS_TOKEN", "", "Who sends it as a bearer token may read /metrics. Empty: staff alone may."),
     Variable("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR."),
     Variable("TEST_DATABASE_URL", "", "Postgres server for the tests. Empty: a private one in a temporary folder."),

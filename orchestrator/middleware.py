@@ -40,7 +40,8 @@ def content_security_policy(
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if not (settings.DEBUG and (request.path.startswith(_TOOLS) or response.status_code >= 400)):
+        is_tool = request.path.startswith(_TOOLS) and (settings.DEBUG or settings.SILK_PERCENT)
+        if not (is_tool or (settings.DEBUG and response.status_code >= 400)):
             response.headers.setdefault("Content-Security-Policy", _policy(request))
         return response
 

@@ -78,7 +78,10 @@ def _forget_counts() -> None:
 
 def _bring_up(supervisor: Supervisor, environment: dict[str, str]) -> None:
     """Set up and start, web first: starting all at once, the page somebody waits for would take twice as long."""
-    stamp = home.Stamp("quickstart", f"{home.sources_digest()} {environment['DATABASE_URL']} {settings.DEBUG}")
+    stamp = home.Stamp(
+        "quickstart",
+        f"{home.sources_digest()} {environment['DATABASE_URL']} {settings.DEBUG} {bool(settings.SILK_PERCENT)}",
+    )
     with _preparation(environment) as preparation:
         # When nothing changed since the last start the set-up only makes sure of that: no reason to wait for it.
         if not stamp.is_set():

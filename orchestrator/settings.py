@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from orchestrator import env, home
+from orchestrator import env, home, profiling
 from orchestrator.servers import addresses
 
 BASE_DIR = home.PROJECT
@@ -58,12 +58,18 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
 ]
 if DEBUG:
-    INSTALLED_APPS += ["debug_toolbar", "silk"]
+    INSTALLED_APPS += ["debug_toolbar"]
     MIDDLEWARE.insert(1, "debug_toolbar.middleware.DebugToolbarMiddleware")
-    MIDDLEWARE.append("silk.middleware.SilkyMiddleware")
     INTERNAL_IPS = ["127.0.0.1", "::1"]
-    SILKY_AUTHENTICATION = True
-    SILKY_AUTHORISATION = True
+SILK_PERCENT = env.number("SILK_PERCENT", 0, 100)
+if SILK_PERCENT:
+    INSTALLED_APPS += ["silk"]
+    MIDDLEWARE.append("silk.middleware.SilkyMiddleware")
+    SILKY_AUTHENTICATION = SILKY_AUTHORISATION = True
+    SILKY_INTERCEPT_FUNC = profiling.is_recorded
+    SILKY_MAX_RECORDED_REQUESTS = 2_000
+    # What was sent and shown is nobody's business; zero bytes are none of it.
+    SILKY_MAX_REQUEST_BODY_SIZE = SILKY_MAX_RESPONSE_BODY_SIZE = 0
 
 ROOT_URLCONF = "orchestrator.urls"
 WSGI_APPLICATION = "orchestrator.wsgi.application"
@@ -87,10 +93,21 @@ _database: dict[str, Any] = addresses.database(DATABASE_URL)
 DATABASES = {"default": _database}
 if "granian" in os.environ.get("ORCHESTRATOR_PROCESS", ""):
     # Only the threads of the web processes share connections; tasks and commands keep one each.
-    _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.integer("DB_POOL_MAX", 1, 100), "timeout": 10}
+    # A connection lives an hour at most, and rests ten minutes at most.
+    _pool = {"max_size": env.integer("DB_POOL_MAX", 1, 100), "timeout": 10, "max_lifetime": 3600, "max_idle": 600}
+    _database["OPTIONS"]["pool"] = {"min_size": 1, **_pool}
 else:
     _database["CONN_MAX_AGE"] = 600
-    _database["CONN_HEALTH_CHECKS"] = True
+# A connection that died with its server is replaced before a page or task meets it.
+_database["CONN_HEALTH_CHECKS"] = True
+if env.given("DATABASE_REPLICA_URL"):
+    _replica = addresses.database(env.text("DATABASE_REPLICA_URL"), "DATABASE_REPLICA_URL")
+    DATABASES["replica"] = {**_database, **_replica, "OPTIONS": {**_database["OPTIONS"], **_replica["OPTIONS"]}}
+    DATABASE_ROUTERS = ["orchestrator.replica.Router"]
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("django.contrib.auth.middleware.LoginRequiredMiddleware"),
+        "orchestrator.replica.reads_from_replica",
+    )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = addresses.redis_url() or "redis://127.0.0.1:1/0"

@@ -11,5 +11,6 @@ urlpatterns = [
 if settings.DEBUG:
     urlpatterns += [
         path("__debug__/", include("debug_toolbar.urls")),
-        path("silk/", include("silk.urls", namespace="silk")),
     ]
+if settings.SILK_PERCENT:
+    urlpatterns += [path("silk/", include("silk.urls", namespace="silk"))]

@@ -59,18 +59,18 @@ def redis_url() -> str:
     return env.given("REDIS_URL") or _written("redis_url")
 
 
-def database(url: str) -> dict[str, Any]:
-    """Django's settings for a postgres:// address. Raises EnvError when it is none."""
+def database(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
+    """Django's settings for a postgres:// address out of a variable. Raises EnvError when it is none."""
     parts = urlsplit(url or _NOWHERE)
     if parts.scheme not in {"postgres", "postgresql"}:
-        raise env.EnvError(f"DATABASE_URL must start with postgres://, not {parts.scheme or 'nothing'!r}.")
+        raise env.EnvError(f"{variable} must start with postgres://, not {parts.scheme or 'nothing'!r}.")
     name = parts.path.lstrip("/")
     if not name:
-        raise env.EnvError("DATABASE_URL must end with the database's name: postgres://user:password@host:port/name.")
+        raise env.EnvError(f"{variable} must end with the database's name: postgres://user:password@host:port/name.")
     try:
         port = parts.port
     except ValueError:
-        raise env.EnvError("DATABASE_URL must have a port from 0 to 65535 after the host, or none.") from None
+        raise env.EnvError(f"{variable} must have a port from 0 to 65535 after the host, or none.") from None
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(name),
