@@ -1,4 +1,4 @@
-"""What is decided and what happened. Rows are written in bots/services.py and bots/runs.py, nowhere else."""
+"""What is decided and what happened. Rows are written in bots/services/ and bots/runs.py, nowhere else."""
 
 from __future__ import annotations
 

@@ -239,7 +239,7 @@ class TestWithdrawing:
         before = len(stored(run))
         close(wandering(60)[30:])
         assert live.advance_due() == 0
-        monkeypatch.setattr(services, "_now", lambda exchange: START + 60 * MINUTE)
+        monkeypatch.setattr(services.lifecycle, "now_of", lambda exchange: START + 60 * MINUTE)
         services.resume(bot)
         close(wandering(120)[60:])
         live.advance_due()

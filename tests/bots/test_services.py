@@ -315,7 +315,7 @@ def test_a_stopped_bot_starts_anew_with_a_run_of_its_own(bot, trading):
 
 
 def test_stored_parameters_are_typed_and_leave_out_what_is_the_default():
-    kind = services.KINDS["grid"]
+    kind = KINDS["grid"]
     typed = services.plain_params(kind, {"lower": "90", "upper": "110.5", "lines": "21", "spacing": "arithmetic"})
     assert typed == {"lower": 90.0, "upper": 110.5, "lines": 21}
     assert all(type(value) in (int, float) for value in typed.values())
