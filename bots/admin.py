@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_user_model
 from django.db.models import DecimalField, QuerySet
 from django.http import HttpRequest
@@ -124,6 +125,13 @@ class AccountAdmin(AccountModelAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
+class MarketSelect(AutocompleteSelect):
+    """Django's own breaks when what was sent as a key is no number."""
+
+    def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None) -> Any:
+        return super().optgroups(name, [one for one in value if str(one).isascii() and str(one).isdigit()], attrs)
+
+
 class BotAdmin(BotModelAdmin):
     """Bots are configured here. Parameters take effect at the next start: a run keeps those it began with."""
 
@@ -140,13 +148,15 @@ class BotAdmin(BotModelAdmin):
 
     def get_form(self, request: HttpRequest, obj: Bot | None = None, change: bool = False, **kwargs: Any) -> Any:
         # The model form factory does not know the fields of the kind's parameters, so the form brings them.
-        form = form_for(_kind(request, obj))
+        form: type[BotForm] = form_for(_kind(request, obj))
         kwargs |= {"form": form, "fields": form.Meta.fields}
         return super().get_form(request, obj, change, **kwargs)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "account":
             kwargs["queryset"] = _own(Account.objects.select_related("exchange", "owner"), request)
+        if db_field.name == "market":
+            kwargs["widget"] = MarketSelect(db_field, self.admin_site)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -165,11 +175,17 @@ class BotAdmin(BotModelAdmin):
         ]
 
     def kinds(self, bot: Bot | None = None) -> SafeString:
-        """The kind; for a new bot the links to the forms of all kinds."""
+        """The kind; for a new bot the links to the forms of all kinds, the chosen one marked."""
         if bot is not None and bot.pk:
             return format_html("{}", KINDS[bot.kind].label if bot.kind in KINDS else bot.kind)
-        add = reverse("admin:bots_bot_add")
-        return format_html_join(" · ", '<a href="{}?kind={}">{}</a>', ((add, k.slug, k.label) for k in KINDS.values()))
+        add, link = reverse("admin:bots_bot_add"), '<a href="{}?kind={}">{}</a>'
+        parts = (
+            format_html("<strong>{}</strong>", one.label)
+            if bot is not None and bot.kind == one.slug
+            else format_html(link, add, one.slug, one.label)
+            for one in KINDS.values()
+        )
+        return format_html_join(" · ", "{}", ((part,) for part in parts))
 
     kinds.short_description = "Kind"  # type: ignore[attr-defined]
 

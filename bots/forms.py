@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,37 @@ from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import Parameter, ParamsError
 from bots.models import Balance, Bot
+from markets.series import TIMEFRAMES
 
 PREFIX, LIMIT_PREFIX = "param_", "limit_"
+NEEDED = "%s is needed."
+# In our words: the field, its bound, and what was typed.
+SENTENCES = {
+    "name": {
+        "required": NEEDED % "name",
+        "max_length": "name must be at most %(limit_value)d characters long, not %(show_value)d.",
+    },
+    "account": {
+        "required": NEEDED % "account",
+        "invalid_choice": "account must be one of yours, not the one that was sent.",
+    },
+    "market": {
+        "required": NEEDED % "market",
+        "invalid_choice": "market must be one that is stored, not the one that was sent.",
+    },
+    "timeframe": {
+        "required": NEEDED % "timeframe",
+        "invalid_choice": f"timeframe must be the seconds of one of {', '.join(TIMEFRAMES)}, not '%(value)s'.",
+    },
+    "allocation": {
+        "required": NEEDED % "allocation",
+        "invalid": "allocation must be a number, such as 1000 or 0.5.",
+        "min_value": "allocation must be at least %(limit_value)s, not %(show_value)s.",
+        "max_digits": "allocation must have at most %(max)s digits.",
+        "max_decimal_places": "allocation must have at most %(max)s digits behind the point.",
+        "max_whole_digits": "allocation must have at most %(max)s digits before the point.",
+    },
+}
 
 if TYPE_CHECKING:
     BotModelForm = forms.ModelForm[Bot]
@@ -73,6 +103,8 @@ def form_field(parameter: Parameter) -> forms.Field:
     if parameter.type == "flag":
         return forms.BooleanField(**common)
     if parameter.type == "choice":
+        names = ", ".join(name for name, _ in parameter.choices)
+        common["error_messages"] |= {"invalid_choice": f"{parameter.name} must be one of {names}, not '%(value)s'."}
         return forms.ChoiceField(**common, choices=parameter.choices)
     if parameter.type == "text":
         return forms.CharField(**common, widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}))
@@ -107,9 +139,11 @@ class BotForm(BotModelForm):
         model = Bot
         fields = ("name", "account", "market", "timeframe", "allocation")
         field_classes = {"allocation": ExactField}
+        error_messages = SENTENCES
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.instance.kind = self.instance.kind or self.bot_kind.slug
         for prefix, values in ((PREFIX, self.instance.params), (LIMIT_PREFIX, self.instance.limits)):
             for name, value in (values or {}).items():
                 if prefix + name in self.fields:
@@ -128,6 +162,14 @@ class BotForm(BotModelForm):
         if commit:
             services.configure(bot)
         return bot
+
+    def clean_name(self) -> str:
+        """A name that shows what it says: no character that hides, or turns the text around."""
+        name: str = self.cleaned_data["name"]
+        for character in name:
+            if unicodedata.category(character)[0] == "C":
+                raise forms.ValidationError(f"name must be text that can be seen, without U+{ord(character):04X}.")
+        return name
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -202,7 +244,7 @@ class BotForm(BotModelForm):
                 self.add_error(field, sentence)
 
 
-def form_for(kind_slug: str) -> type[BotForm]:
-    """The form class of a kind; of the first kind when there is no such one."""
+def form_for(kind_slug: str, base: type[Any] = BotForm) -> type[Any]:
+    """The form class of a kind, made of another; of the first kind when there is no such one."""
     kind = KINDS.get(kind_slug) or next(iter(KINDS.values()))
-    return type("BotForm", (BotForm,), {"bot_kind": kind, **param_fields(kind), **limit_fields()})
+    return type(base.__name__, (base,), {"bot_kind": kind, **param_fields(kind), **limit_fields()})

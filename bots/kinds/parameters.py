@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 Type = Literal["price", "number", "whole", "flag", "choice", "text"]
 LONGEST_TEXT = 1000
+LARGEST = 1e15  # of a number that has no bound of its own: beyond it a float has no cents
 Problems = dict[str, str]  # field name -> one sentence
 T = TypeVar("T")
 
@@ -74,6 +75,8 @@ class Parameter:
     def _number(self, value: Any) -> float | int:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
             raise ValueError(f"must be a number, not {value!r}.")
+        if isinstance(value, str) and (not value.isascii() or "_" in value):  # Python reads "１_0" as 10
+            raise ValueError(f"must be a number, not {value!r}.")
         try:
             number = float(value)
         except (ValueError, OverflowError):
@@ -96,6 +99,8 @@ class Parameter:
 def parameter(type: Type, label: str, help: str, **rest: Any) -> Any:
     """A dataclass field with what a person must know about it; `default` absent means required."""
     required = "default" not in rest
+    if type in ("price", "number", "whole"):
+        rest.setdefault("most", LARGEST)
     described = {"type": type, "label": label, "help": help, "required": required, **rest}
     return field(**({} if required else {"default": rest["default"]}), metadata=described, kw_only=True)
 

@@ -93,6 +93,21 @@ def test_a_wrong_value_is_told_at_its_field_and_nothing_is_stored(client, boss, 
     assert not Bot.objects.exists()
 
 
+@pytest.mark.parametrize("market", ["abc", "1e3", "\u0661", "-1"])
+def test_a_market_that_is_no_number_is_told_at_its_field(client, boss, account, market):
+    response = client.post(reverse("admin:bots_bot_add"), typed(account, account) | {"market": market})
+    assert response.status_code == 200
+    sentence = "market must be one that is stored, not the one that was sent."
+    assert response.context["adminform"].form.errors["market"] == [sentence]
+
+
+def test_the_form_of_a_new_bot_marks_the_chosen_kind(client, boss):
+    page = client.get(reverse("admin:bots_bot_add") + "?kind=dca").content.decode()
+    assert "<strong>DCA</strong>" in page
+    assert "?kind=grid" in page
+    assert "?kind=dca" not in page.split("<strong>DCA</strong>")[1]
+
+
 def test_a_bot_is_changed_and_its_history_says_what(client, boss, bot, account, market):
     response = client.post(page_of(bot), typed(account, market, name="Grid", allocation="900", param_lines="5"))
     assert response.status_code == 302

@@ -183,7 +183,7 @@ def form_changed(bot, **limited) -> Bot:
         ({"limit_max_position": "-3"}, "limit_max_position", "max_position must be at least 0 quote, not -3."),
         ({"limit_max_position": "0.5"}, "limit_max_position", "max_position must be at least the market's minimum"),
         ({"limit_max_open_orders": "x"}, "limit_max_open_orders", "max_open_orders must be a number, not 'x'."),
-        ({"limit_at_drawdown": "x"}, "limit_at_drawdown", "Select a valid choice."),
+        ({"limit_at_drawdown": "x"}, "limit_at_drawdown", "at_drawdown must be one of sell, keep, not "),
     ],
 )
 def test_a_wrong_limit_is_told_at_its_field(filled, change, field, told):
