@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from inspect import unwrap
 from typing import Any, Literal
 
 import numpy as np
 
+from markets import formulas
+from markets.formulas import Function, Parameters
 from markets.series import Candles, Column
 
-Parameters = Mapping[str, float]
-# Columns of candles -> a column an output; a single one may stand for itself.
-Function = Callable[..., Any]
 SHORTEST, LONGEST = 2, 5000  # bounds of a count of candles
 LARGEST = 100.0  # of other parameters
 
@@ -57,81 +54,109 @@ def _check_bounds(name: str, value: float, default: float) -> None:
         raise ValueError(f"needs {name} above 0 and at most {LARGEST}, not {value:.15g}.")
 
 
-def _window(p: Parameters) -> int:
-    """Of a function of the last `period` candles."""
-    return int(p["period"])
-
-
-def _exponential(p: Parameters) -> int:
-    """(1 - 2 / (n + 1))^k is below 1e-9 from k = 10.4 n on; n more for the mean that it starts from."""
-    return 12 * int(p["period"])
-
-
-def _wilder(p: Parameters) -> int:
-    """(1 - 1 / n)^k is below 1e-9 from k = 20.8 n on; n more for the mean that it starts from."""
-    return 22 * int(p["period"])
-
-
-def _macd_memory(p: Parameters) -> int:
-    """An average of an average."""
-    return 12 * int(max(p["fast"], p["slow"]) + p["signal"])
-
-
-# What TA-Lib wraps around its functions asks every argument whether it is pandas': that takes as long as an average of
-# a thousand candles.
-def _sma(talib: Any, p: Parameters) -> Function:
-    return partial(unwrap(talib.SMA), timeperiod=int(p["period"]))
-
-
-def _ema(talib: Any, p: Parameters) -> Function:
-    return partial(unwrap(talib.EMA), timeperiod=int(p["period"]))
-
-
-def _rsi(talib: Any, p: Parameters) -> Function:
-    return partial(unwrap(talib.RSI), timeperiod=int(p["period"]))
-
-
-def _macd(talib: Any, p: Parameters) -> Function:
-    periods = {"fastperiod": int(p["fast"]), "slowperiod": int(p["slow"]), "signalperiod": int(p["signal"])}
-    return partial(unwrap(talib.MACD), **periods)
-
-
-def _bollinger(talib: Any, p: Parameters) -> Function:
-    width = p["deviations"]
-    return partial(unwrap(talib.BBANDS), timeperiod=int(p["period"]), nbdevup=width, nbdevdn=width)
-
-
-def _atr(talib: Any, p: Parameters) -> Function:
-    return partial(unwrap(talib.ATR), timeperiod=int(p["period"]))
-
-
+_PRICES = ("high", "low", "close")
 INDICATORS: dict[str, Indicator] = {
-    "sma": Indicator("SMA 20", ("close",), _sma, {"period": 20}, 19, "price", ("sma",), _window),
-    "ema": Indicator("EMA 20", ("close",), _ema, {"period": 20}, 19, "price", ("ema",), _exponential, recursive=True),
+    "sma": Indicator("SMA 20", ("close",), formulas.sma, {"period": 20}, 19, "price", ("sma",), formulas.window),
+    "ema": Indicator(
+        "EMA 20", ("close",), formulas.ema, {"period": 20}, 19, "price", ("ema",), formulas.exponential, recursive=True
+    ),
+    "wma": Indicator("WMA 20", ("close",), formulas.wma, {"period": 20}, 19, "price", ("wma",), formulas.window),
     "bollinger": Indicator(
         "Bollinger 20, 2",
         ("close",),
-        _bollinger,
+        formulas.bollinger,
         {"period": 20, "deviations": 2.0},
         19,
         "price",
         ("upper", "middle", "lower"),
-        _window,
+        formulas.window,
     ),
-    "rsi": Indicator("RSI 14", ("close",), _rsi, {"period": 14}, 14, "own", ("rsi",), _wilder, recursive=True),
+    "rsi": Indicator(
+        "RSI 14", ("close",), formulas.rsi, {"period": 14}, 14, "own", ("rsi",), formulas.wilder, recursive=True
+    ),
     "macd": Indicator(
         "MACD 12, 26, 9",
         ("close",),
-        _macd,
+        formulas.macd,
         {"fast": 12, "slow": 26, "signal": 9},
         33,
         "own",
         ("macd", "signal", "histogram"),
-        _macd_memory,
+        formulas.macd_memory,
         recursive=True,
     ),
     "atr": Indicator(
-        "ATR 14", ("high", "low", "close"), _atr, {"period": 14}, 14, "own", ("atr",), _wilder, recursive=True
+        "ATR 14", _PRICES, formulas.atr, {"period": 14}, 14, "own", ("atr",), formulas.wilder, recursive=True
+    ),
+    "adx": Indicator(
+        "ADX 14",
+        _PRICES,
+        formulas.adx,
+        {"period": 14},
+        27,
+        "own",
+        ("adx", "plus_di", "minus_di"),
+        formulas.double_wilder,
+        recursive=True,
+    ),
+    "stochastic": Indicator(
+        "Stochastic 14, 3, 3",
+        _PRICES,
+        formulas.stochastic,
+        {"period": 14, "smooth": 3, "signal": 3},
+        17,
+        "own",
+        ("k", "d"),
+        formulas.all_windows,
+    ),
+    "cci": Indicator("CCI 20", _PRICES, formulas.cci, {"period": 20}, 19, "own", ("cci",), formulas.window),
+    "obv": Indicator(
+        "OBV 100", ("close", "volume"), formulas.obv, {"period": 100}, 100, "own", ("obv",), formulas.moves
+    ),
+    "vwap": Indicator(
+        "VWAP 24", (*_PRICES, "volume"), formulas.vwap, {"period": 24}, 23, "price", ("vwap",), formulas.window
+    ),
+    "donchian": Indicator(
+        "Donchian 20",
+        ("high", "low"),
+        formulas.donchian,
+        {"period": 20},
+        19,
+        "price",
+        ("upper", "middle", "lower"),
+        formulas.window,
+    ),
+    "keltner": Indicator(
+        "Keltner 20, 10, 2",
+        _PRICES,
+        formulas.keltner,
+        {"period": 20, "atr_period": 10, "multiplier": 2.0},
+        19,
+        "price",
+        ("upper", "middle", "lower"),
+        formulas.keltner_memory,
+        recursive=True,
+    ),
+    "supertrend": Indicator(
+        "Supertrend 10, 3",
+        _PRICES,
+        formulas.supertrend,
+        {"period": 10, "multiplier": 3.0},
+        10,
+        "price",
+        ("supertrend",),
+        formulas.supertrend_memory,
+        recursive=True,
+    ),
+    "ichimoku": Indicator(
+        "Ichimoku 9, 26, 52",
+        ("high", "low"),
+        formulas.ichimoku,
+        {"conversion": 9, "base": 26, "span": 52},
+        76,
+        "price",
+        ("conversion", "base", "span_a", "span_b"),
+        formulas.ichimoku_memory,
     ),
 }
 

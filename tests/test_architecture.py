@@ -15,6 +15,7 @@ ARROWS = ("dashboard", "bots", "markets", "orchestrator")
 PURE = (
     "markets/series.py",
     "markets/indicators.py",
+    "markets/formulas.py",
     "markets/blocks.py",
     "markets/precision.py",
     "bots/engine/*.py",

@@ -303,7 +303,7 @@ def test_a_page_does_not_break_while_the_cache_is_down(market, stored, settings)
 def test_no_candles_and_no_such_indicator(market):
     assert services.indicator_columns(market, 60, ["sma"], 10) == {"sma": {"sma": []}}
     with pytest.raises(ValueError, match="indicator must be one of"):
-        services.indicator_columns(market, 60, ["vwap"], 10)
+        services.indicator_columns(market, 60, ["vibes"], 10)
 
 
 @pytest.mark.usefixtures("_cold_cache")
