@@ -64,21 +64,52 @@ class Ticker(NamedTuple):
     quote_volume_24h: float | None
 
 
+class MarkPrice(NamedTuple):
+    """What a swap is settled by. time, due (of the next funding): ms UTC; rate: as it stands; None where not told."""
+
+    symbol: str
+    time: int
+    mark_price: float
+    index_price: float | None
+    rate: float | None
+    due: int | None
+
+
+class OrderBook(NamedTuple):
+    """The best levels, best first. bids, asks: (price, amount in base); time: ms UTC."""
+
+    symbol: str
+    time: int
+    bids: Sequence[tuple[float, float]]
+    asks: Sequence[tuple[float, float]]
+
+
 class Gateway(Protocol):
     """Every method raises GatewayError and nothing else when the exchange fails."""
 
+    requests: int  # made so far
+
     def now_ms(self) -> int:
-        """The exchange's clock, ms UTC."""
+        """The exchange's clock, ms UTC, never ahead of it. It does not fail: unmeasured, it is this machine's clock."""
 
     def fetch_markets(self) -> list[MarketInfo]: ...
 
     def fetch_ohlcv(self, symbol: str, timeframe: int, since: int, limit: int) -> list[Row]:
-        """Closed candles with open time >= since (ms UTC), oldest first, at most `limit`; timeframe in seconds."""
+        """Closed candles with open time >= since (ms UTC), oldest first, at most `limit`; timeframe in seconds.
+
+        The first is the first that the exchange gives of those; an empty list says nothing about what is further on.
+        """
 
     def fetch_tickers(self, symbols: Sequence[str]) -> dict[str, Ticker]: ...
 
     def fetch_funding_rates(self, symbol: str, since: int, limit: int) -> list[Rate]:
         """Rates of a swap that are settled, with time >= since (ms UTC), oldest first, at most `limit`."""
+
+    def fetch_mark_prices(self, symbols: Sequence[str]) -> dict[str, MarkPrice]:
+        """Of swaps, in one request where the exchange has one for it."""
+
+    def fetch_order_book(self, symbol: str, limit: int) -> OrderBook:
+        """At most `limit` levels a side."""
 
 
 class OrderRequest(NamedTuple):

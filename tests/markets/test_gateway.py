@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from markets import gateway, services
+from markets import gateway_shapes, services
+from markets.benchmarks import gateway as benchmark
 from markets.gateway import GatewayError, connect
 from markets.models import Candle, Exchange, Feed, Market
 from markets.simulated import SimulatedExchange, real_ms
+from orchestrator.home import PROJECT
+from tests.markets.venue import PassingClock
 
 MINUTE = 60_000
 FILTERS = [
@@ -37,6 +43,12 @@ LISTED_SWAP = {
 }  # fmt: skip
 
 
+PREMIUM = {
+    "symbol": "BTCUSDT", "markPrice": "100.5", "indexPrice": "100.4", "lastFundingRate": "0.00012",
+    "interestRate": "0.0001", "nextFundingTime": 1_760_000_400_000, "time": 1_760_000_000_000,
+}  # fmt: skip
+
+
 def kline(time, open_="100.0", high="102.0", low="99.0", close="101.0", volume="3.5"):
     return [time, open_, high, low, close, volume, time + MINUTE - 1, "350.0", 10, "1.0", "100.0", "0"]
 
@@ -49,11 +61,22 @@ class Venue:
         # The last one has not closed, and will not while a test runs.
         self.klines = [kline(self.now - i * MINUTE) for i in (*range(100, 0, -1), -2)]
         self.rates: list[list[object]] = []
+        self.bids = [["101.1", "2.0"], ["101.0", "3"]]
+        self.ahead = 0
+        self.listed: list[object] | None = None
         self.instead: tuple[int, bytes, dict[str, str]] | None = None
         self.asked: list[str] = []
 
     def answer(self, path: str) -> object:
+        if "/time" in path:
+            return {"serverTime": real_ms() + self.ahead}
+        if "premiumIndex" in path:
+            return [PREMIUM]
+        if "depth" in path:
+            return {"lastUpdateId": 1, "bids": self.bids, "asks": [["101.2", "1.5"], ["101.3", "2"]]}
         if "exchangeInfo" in path:
+            if self.listed is not None:
+                return {"symbols": self.listed}
             listed = LISTED_SWAP if "fapi" in path else LISTED
             return {"timezone": "UTC", "serverTime": self.now, "rateLimits": [], "symbols": [listed]}
         if "fundingRate" in path:
@@ -96,6 +119,9 @@ def venue():
             self.end_headers()
             self.wfile.write(body)
 
+        def date_time_string(self, timestamp=None):
+            return formatdate((real_ms() + venue.ahead) / 1000, usegmt=True)
+
         def log_message(self, *args):
             """Quiet."""
 
@@ -126,7 +152,7 @@ SWAP = {
     ],
 )
 def test_a_swap_tells_its_leverage_or_gets_the_usual_one(told, leverage, maintenance):
-    info = gateway._market_info(SWAP | {"limits": {"amount": {"min": 1}} | told}, mode=4)
+    info = gateway_shapes.market_info(SWAP | {"limits": {"amount": {"min": 1}} | told}, mode=4)
     assert (info.type, str(info.lot), str(info.min_amount)) == ("swap", "0.01", "0.01")
     assert (str(info.max_leverage), str(info.maintenance_rate)) == (leverage, maintenance)
 
@@ -208,7 +234,7 @@ def test_funding_rates_come_settled_and_ascending(futures, venue):
 def test_what_goes_wrong_is_one_kind_of_error_with_a_sentence(
     binance, venue, status, body, headers, sentence, permanent
 ):
-    source = connect(binance)
+    source = connect(binance, PassingClock(venue.now), patience=1000)
     source.fetch_markets()
     venue.instead = (status, body, headers)
     with pytest.raises(GatewayError, match=sentence) as caught:
@@ -241,10 +267,105 @@ def test_a_candle_with_columns_missing_is_an_error(binance, venue):
         connect(binance).fetch_ohlcv("BTC/USDT", 60, venue.now - 10 * MINUTE, 1000)
 
 
-def test_a_candle_told_twice_is_an_error(binance, venue):
-    venue.klines[96] = kline(venue.klines[95][0])
+def test_a_candle_told_twice_in_two_ways_is_an_error(binance, venue):
+    venue.klines[96] = kline(venue.klines[95][0], volume="4")
     with pytest.raises(GatewayError, match="is a duplicate"):
         connect(binance).fetch_ohlcv("BTC/USDT", 60, venue.now - 10 * MINUTE, 1000)
+
+
+def test_a_candle_told_twice_alike_counts_once(binance, venue):
+    venue.klines += venue.klines[90:95]
+    times = [row[0] for row in connect(binance).fetch_ohlcv("BTC/USDT", 60, venue.now - 10 * MINUTE, 1000)]
+    assert times == list(range(venue.now - 10 * MINUTE, venue.now, MINUTE))
+
+
+@pytest.mark.parametrize("ahead", [3_600_000, -3_600_000])
+@pytest.mark.parametrize("config", [{}, {"has": {"fetchTime": False}}], ids=["told", "in the header Date"])
+def test_a_clock_that_is_wrong_is_corrected_and_never_runs_ahead(binance, venue, ahead, config):
+    venue.ahead = ahead
+    binance.ccxt_config |= config
+    source = connect(binance)
+    before = real_ms()
+    assert before + ahead - 2000 <= source.now_ms() <= real_ms() + ahead
+    # By the exchange's clock, a candle is open an hour longer, or was closed an hour ago.
+    rows = source.fetch_ohlcv("BTC/USDT", 60, venue.now - 100 * MINUTE, 1000)
+    closed = (ahead < 0) * 60
+    assert len(rows) in ((100 - closed, 99 - closed) if closed else (101,))
+
+
+def test_the_order_book_comes_best_first(binance, venue):
+    book = connect(binance).fetch_order_book("BTC/USDT", 5)
+    assert book.bids == [(101.1, 2.0), (101.0, 3.0)]
+    assert book.asks == [(101.2, 1.5), (101.3, 2.0)]
+    assert len(connect(binance).fetch_order_book("BTC/USDT", 1).asks) == 1
+
+
+@pytest.mark.parametrize(
+    ("bids", "sentence"),
+    [
+        ([["101.2", "1"]], "best bid 101.2 is not below its best ask 101.2"),
+        ([[None, None]], "that cannot be read"),
+        ([["0", "1"]], "price must be above 0"),
+        ([["nan", "1"]], "price must be above 0"),
+    ],
+)
+def test_an_order_book_that_cannot_be_is_an_error(binance, venue, bids, sentence):
+    venue.bids = bids
+    with pytest.raises(GatewayError, match=sentence):
+        connect(binance).fetch_order_book("BTC/USDT", 5)
+
+
+def test_mark_prices_come_with_the_rate_that_is_due(futures):
+    (price,) = connect(futures).fetch_mark_prices(["BTC/USDT:USDT"]).values()
+    assert price == ("BTC/USDT:USDT", 1_760_000_000_000, 100.5, 100.4, 0.00012, 1_760_000_400_000)
+
+
+def test_an_odd_market_costs_no_other_and_a_list_of_nothing_is_an_error(binance, venue, caplog):
+    source = connect(binance)
+    free = LISTED | {"symbol": "ETHUSDT", "baseAsset": "ETH"}
+    venue.listed = [free, LISTED | {"baseAsset": "B" * 30, "symbol": "LONG"}, LISTED | {"filters": []}]
+    assert [market.symbol for market in source.fetch_markets()] == ["ETH/USDT"]
+    assert "base must have 1 to 20 characters" in caplog.text
+    venue.listed = [dict.fromkeys(LISTED)]
+    with pytest.raises(GatewayError, match="its list of markets that cannot be read"):
+        source.fetch_markets()
+
+
+def test_no_fee_is_no_unknown_fee():
+    market = SWAP | {"limits": {}, "maker": 0, "taker": None}
+    info = gateway_shapes.market_info(market, mode=4)
+    assert (info.maker, str(info.taker)) == (0, "0.001")
+
+
+LOADED = """
+import sys
+from markets.gateway_loading import exchange_class
+assert exchange_class("binance")({}).id == "binance"
+exchanges = {name for name in sys.modules if name.startswith("ccxt.")} & {"ccxt.kraken", "ccxt.bybit", "ccxt.okx"}
+import ccxt
+same = ccxt.NetworkError is sys.modules["ccxt.base.errors"].NetworkError
+print(len(exchanges), same, ccxt.kraken.__name__, "ccxt.kraken" in sys.modules)
+"""
+
+
+def test_one_exchange_is_loaded_without_the_hundred_others_and_ccxt_stays_whole():
+    told = subprocess.run([sys.executable, "-c", LOADED], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["0", "True", "kraken", "True"]
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ([1], r"must be a JSON object, not \[1\]"),
+        ({"apiKey": "k", "secret": "s"}, "must not hold apiKey, secret"),
+        ({"timeout": {"a": 1}, "rateLimit": "fast"}, "does not fit ccxt's binance"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused_for_good(db, config, sentence):
+    exchange = Exchange(slug="x", name="X", ccxt_id="binance", ccxt_config=config)
+    with pytest.raises(GatewayError, match=sentence) as caught:
+        connect(exchange)
+    assert caught.value.permanent
 
 
 def test_an_unknown_symbol_is_refused_for_good(binance):
@@ -283,6 +404,7 @@ def test_one_client_per_configuration_keeps_the_rate_limit(binance):
     assert connect(binance) is connect(Exchange.objects.get(pk=binance.pk))
     binance.ccxt_config = {**binance.ccxt_config, "timeout": 5000}
     assert connect(binance).client.timeout == 5000
+    binance.ccxt_config = {**binance.ccxt_config, "enableRateLimit": False}
     assert connect(binance).client.enableRateLimit is True
 
 
@@ -299,3 +421,11 @@ def test_what_cannot_be_connected_is_refused_for_good(db, ccxt_id, sentence):
     with pytest.raises(GatewayError, match=sentence) as caught:
         connect(exchange)
     assert caught.value.permanent
+
+
+def test_the_benchmark_of_the_gateway_compares_with_the_whole_of_ccxt(monkeypatch, redis):
+    monkeypatch.setattr(benchmark, "ROUNDS", 1)
+    time, memory, turn = benchmark.rows({})
+    assert memory["ratio"] < 0.8
+    assert time["unit"] == turn["unit"] == "ms"
+    assert 0 < turn["value"] < time["value"] * 1000
