@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from bots import runs, services
+from bots import equity, runs, services
 from bots.models import Bot
 from markets import candles as store
 from markets.gateway import connect
@@ -116,6 +116,7 @@ def seed(password: str) -> None:
             )  # fmt: skip
             services.start(bot, since)
     runs.advance_due()
+    equity.sum_up()
 
 
 def _params(entry: Entry, market: Market, since: int) -> dict[str, Any]:

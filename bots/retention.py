@@ -30,12 +30,22 @@ DELETE FROM bots_equitysnapshot WHERE id IN (
     SELECT id FROM bots_equitysnapshot
     WHERE time < %(before)s AND date_trunc('hour', time) <> time LIMIT %(batch)s)
 """
+_BOOKS = """
+DELETE FROM bots_booksnapshot WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM bots_booksnapshot
+    WHERE time < %(before)s AND date_trunc('hour', time) <> time LIMIT %(batch)s))
+"""
 
 
 def apply() -> int:
     """Delete what is older than its keeping time; returns how many rows went."""
     now = timezone.now()
-    kept = ((_EVENTS, EVENTS_KEPT), (_ORDERS, CANCELED_ORDERS_KEPT), (_EQUITY, FINE_EQUITY_KEPT))
+    kept = (
+        (_EVENTS, EVENTS_KEPT),
+        (_ORDERS, CANCELED_ORDERS_KEPT),
+        (_EQUITY, FINE_EQUITY_KEPT),
+        (_BOOKS, FINE_EQUITY_KEPT),
+    )
     return sum(_delete(statement, now - age) for statement, age in kept) + _forget_predictions()
 
 

@@ -19,7 +19,9 @@ def advance_live_runs() -> int:
 
 @shared_task
 def snapshot_equity() -> int:
-    return equity.snapshot()
+    added = equity.snapshot()
+    equity.sum_up()
+    return added
 
 
 @shared_task

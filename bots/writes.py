@@ -77,9 +77,10 @@ def _order_rows(outcome: Outcome, open_rows: dict[str, Order]) -> tuple[list[Ord
 def _filled_order(run: Run, trade: ExactTrade) -> Order:
     """The row of an order that was placed and filled within one stretch."""
     return Order(
-        run=run, bot_id=run.bot_id, market_id=run.market_id, client_id=client_id(run, trade.sequence),
-        slot=trade.slot, type=trade.order_type, side=trade.side, price=trade.limit, amount=trade.amount,
-        filled=trade.amount, status=Order.Status.CLOSED, tag=trade.tag, created_at=trade.time, updated_at=trade.time,
+        run=run, bot_id=run.bot_id, owner_id=run.bot.owner_id, market_id=run.market_id,
+        client_id=client_id(run, trade.sequence), slot=trade.slot, type=trade.order_type, side=trade.side,
+        price=trade.limit, amount=trade.amount, filled=trade.amount, status=Order.Status.CLOSED, tag=trade.tag,
+        created_at=trade.time, updated_at=trade.time,
     )  # fmt: skip
 
 
@@ -88,8 +89,9 @@ def order_row(run: Run, engine: Engine, slot: int, now: datetime, status: str) -
     record = engine.orders[slot]
     price, amount, filled = exact_order(record, run.market)
     return Order(
-        run=run, bot_id=run.bot_id, market_id=run.market_id, client_id=client_id(run, int(record["sequence"])),
-        slot=slot, type=ORDER_TYPES[record["type"]], side=Side.BUY if record["side"] > 0 else Side.SELL, price=price,
+        run=run, bot_id=run.bot_id, owner_id=run.bot.owner_id, market_id=run.market_id,
+        client_id=client_id(run, int(record["sequence"])), slot=slot, type=ORDER_TYPES[record["type"]],
+        side=Side.BUY if record["side"] > 0 else Side.SELL, price=price,
         amount=amount - filled, status=status, tag=engine.kind.tags[record["tag"]], created_at=now, updated_at=now,
     )  # fmt: skip
 

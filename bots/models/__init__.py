@@ -8,7 +8,7 @@ from bots.models.event import Event
 from bots.models.funding import FundingPayment
 from bots.models.halt import Halt
 from bots.models.order import Order, Side
-from bots.models.position import EquitySnapshot, Position
+from bots.models.position import BookSnapshot, EquitySnapshot, Position
 from bots.models.prediction import Prediction
 from bots.models.run import Run
 from bots.models.session import LiveSession
@@ -17,6 +17,7 @@ from bots.models.trade import Trade
 __all__ = [
     "Account",
     "Balance",
+    "BookSnapshot",
     "Bot",
     "BotQuerySet",
     "EquitySnapshot",

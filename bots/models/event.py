@@ -33,6 +33,15 @@ class Event(models.Model):
             models.Index("owner", models.F("id").desc(), name="event_owner_id"),
             # the bot page: WHERE bot = ? ORDER BY id DESC
             models.Index("bot", models.F("id").desc(), name="event_bot_id"),
+            # the overview's warnings: WHERE owner = ? AND level IN ('warning', 'error') ORDER BY id DESC
+            models.Index(
+                "owner",
+                models.F("id").desc(),
+                name="event_owner_attention",
+                condition=models.Q(level__in=["warning", "error"]),
+            ),
+            # the activity page: WHERE owner = ? AND code = ? ORDER BY id DESC
+            models.Index("owner", "code", models.F("id").desc(), name="event_owner_code"),
             # retention: WHERE recorded_at < ?
             models.Index("recorded_at", name="event_recorded"),
         ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -25,6 +26,7 @@ class Order(models.Model):
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="order_rows")
     bot = models.ForeignKey(Bot, on_delete=models.CASCADE, related_name="orders", db_index=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_index=False)
     client_id = models.CharField(max_length=40, help_text="Deterministic: run, slot, sequence.")
     slot = models.IntegerField(help_text="Place among the run's wanted orders.")
@@ -48,6 +50,14 @@ class Order(models.Model):
             models.Index("run", name="order_unsettled", condition=Q(status__in=["pending", "canceling"])),
             # the bot page: WHERE bot = ? AND status = 'open'
             models.Index("bot", "price", name="order_open_bot", condition=Q(status="open")),
+            # the orders page: WHERE owner = ? AND status = ? ORDER BY created_at DESC, id DESC
+            models.Index(
+                "owner", "status", models.F("created_at").desc(), models.F("id").desc(), name="order_owner_status"
+            ),
+            # the orders page of a few bots: WHERE bot = ? AND status = ? ORDER BY created_at DESC, id DESC
+            models.Index(
+                "bot", "status", models.F("created_at").desc(), models.F("id").desc(), name="order_bot_status"
+            ),
         ]
 
     def __str__(self) -> str:

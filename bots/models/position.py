@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from bots.models.account import Mode
 from bots.models.bot import Bot
 from bots.models.run import Run
 from markets.models import Market, price_field
@@ -34,8 +35,10 @@ class Position(models.Model):
         indexes = [
             # the bot page: WHERE bot = ? AND status = 'open'
             models.Index("bot", "status", name="position_bot_status"),
-            # the overview: WHERE owner = ? AND status = 'open'
-            models.Index("owner", "status", name="position_owner_status"),
+            # the overview and the positions page: WHERE owner = ? AND status = ? ORDER BY opened_at DESC, id DESC
+            models.Index(
+                "owner", "status", models.F("opened_at").desc(), models.F("id").desc(), name="position_owner_opened"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -61,3 +64,29 @@ class EquitySnapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.bot_id} {self.time:%Y-%m-%d %H:%M} {self.equity}"
+
+
+class BookSnapshot(models.Model):
+    """What all runs of one owner, mode and quote currency were worth together: sums of EquitySnapshots.
+
+    A cache of those rows that bots/equity.py alone writes; it can be thrown away and is made again.
+    """
+
+    pk = models.CompositePrimaryKey("owner_id", "mode", "currency", "time")
+    # The key serves the overview: WHERE owner = ? AND mode = ? AND currency = ? AND time >= ? ORDER BY time
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    mode = models.CharField(max_length=10, choices=Mode)
+    currency = models.CharField(max_length=20)
+    time = models.DateTimeField(help_text="A mark of five minutes.")
+    equity = models.FloatField(help_text="Of the runs alive then.")
+    pnl = models.FloatField(help_text="Equity less allocation, of all runs until then.")
+    last_id = models.BigIntegerField(help_text="The newest EquitySnapshot there was when it was made.")
+
+    class Meta:
+        indexes = [
+            # how far the sums are made: max(last_id)
+            models.Index("last_id", name="book_snapshot_last"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.mode} {self.currency} {self.time:%Y-%m-%d %H:%M} {self.equity}"

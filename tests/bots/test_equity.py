@@ -11,7 +11,7 @@ from django.utils import timezone
 from bots import equity, runs, services
 from bots.management.commands import _replay
 from bots.management.commands._series import Asked
-from bots.models import EquitySnapshot, Run
+from bots.models import BookSnapshot, EquitySnapshot, Run
 from bots.outcomes import EQUITY_EVERY
 from markets.models import Market
 from tests.bots.conftest import GRID, MINUTE, START, bars
@@ -108,3 +108,75 @@ def test_a_candle_that_closes_on_the_mark_sets_the_same_point(bot, close):
     assert point.position == pytest.approx(float(position), abs=1e-9)
     assert point.cash == pytest.approx(float(cash), abs=1e-9)
     assert point.equity == pytest.approx(float(cash + position * Decimal("97.5")), abs=1e-9)
+
+
+@pytest.fixture
+def mark(run):
+    """The last full hour, two hours after which the run began."""
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    Run.objects.update(started_at=hour - timedelta(hours=2))
+    return hour
+
+
+def point(run, time, worth):
+    EquitySnapshot.objects.create(bot_id=run.bot_id, run=run, time=time, equity=worth, cash=0, position=0, price=1)
+
+
+def pnl_at(time):
+    book = BookSnapshot.objects.filter(time__lte=time).order_by("-time").first()
+    return book and (book.equity, round(book.pnl, 8))
+
+
+def test_a_book_is_the_sum_of_the_last_points_of_its_runs(run, mark):
+    given = float(run.allocation)
+    for minutes, worth in ((90, given + 5), (30, given + 9)):
+        point(run, mark - timedelta(minutes=minutes), worth)
+    assert equity.sum_up() > 0
+    assert pnl_at(mark - timedelta(minutes=121)) is None
+    assert pnl_at(mark - timedelta(minutes=100)) == (given, 0.0)
+    assert pnl_at(mark - timedelta(minutes=60)) == (given + 5, 5.0)
+    assert pnl_at(mark) == (given + 9, 9.0)
+
+
+def test_a_book_keeps_the_gain_of_a_run_that_ended_but_not_its_money(run, mark):
+    point(run, mark - timedelta(minutes=90), float(run.allocation) + 5)
+    ended = mark - timedelta(minutes=60)
+    Run.objects.update(status="stopped", stopped_at=ended, equity=run.allocation + 7)
+    equity.sum_up()
+    assert pnl_at(ended - timedelta(minutes=5))[1] == 5.0
+    assert pnl_at(mark) == (0.0, 7.0)
+
+
+def test_points_that_come_late_are_added_to_books_that_are_made_already(run, mark):
+    given = float(run.allocation)
+    point(run, mark - timedelta(minutes=5), given + 3)
+    equity.sum_up()
+    point(run, mark - timedelta(minutes=110), given + 1)
+    equity.sum_up()
+    assert pnl_at(mark - timedelta(minutes=100)) == (given + 1, 1.0)
+    assert pnl_at(mark) == (given + 3, 3.0)
+    assert equity.sum_up() == 0  # nothing new
+
+
+def test_books_can_be_thrown_away_and_made_again(run, mark):
+    for minutes in range(10, 110, 7):
+        point(run, mark - timedelta(minutes=minutes), float(run.allocation) + minutes)
+        equity.sum_up()
+    made = {book.pk: (book.equity, round(book.pnl, 8)) for book in BookSnapshot.objects.all()}
+    BookSnapshot.objects.all().delete()
+    equity.sum_up()
+    again = {book.pk: (book.equity, round(book.pnl, 8)) for book in BookSnapshot.objects.all()}
+    assert {pk: again[pk] for pk in made} == made  # a mark may have passed meanwhile
+    assert len(again) > 10
+
+
+def test_old_books_keep_the_full_hours_and_lose_nothing_by_it(run, mark):
+    start = mark - timedelta(days=20)
+    Run.objects.update(started_at=start)
+    point(run, start + timedelta(minutes=35), float(run.allocation) + 5)
+    equity.sum_up()
+    old = BookSnapshot.objects.filter(time__lt=mark - timedelta(days=15))
+    assert {time.minute for time in old.values_list("time", flat=True)} == {0}
+    assert pnl_at(start + timedelta(minutes=59))[1] == 0.0
+    assert pnl_at(start + timedelta(hours=1))[1] == 5.0
+    assert pnl_at(mark)[1] == 5.0

@@ -78,7 +78,7 @@ def make_bot(owner, market, name="Swing grid", trades=4, orders=6, status="runni
     )  # fmt: skip
     Order.objects.bulk_create(
         Order(
-            **common, client_id=f"{run.pk}-o{n}", slot=n, type="limit", side="buy" if n % 2 else "sell",
+            **common, owner=owner, client_id=f"{run.pk}-o{n}", slot=n, type="limit", side="buy" if n % 2 else "sell",
             price=Decimal(95 + n), amount=Decimal("0.5"), tag="grid", created_at=now, updated_at=now,
         )
         for n in range(orders)
