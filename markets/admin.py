@@ -85,6 +85,12 @@ class FeedAdmin(FeedAdminBase):
     search_fields = ["market__symbol", "error"]
     autocomplete_fields = ["market"]
     readonly_fields = ["synced", "checked_at", "error"]
+    actions = ["recompute"]
+
+    @admin.action(description="Compute the indicators anew", permissions=["change"])
+    def recompute(self, request: HttpRequest, feeds: QuerySet[Feed]) -> None:
+        count = services.recompute_indicators(feeds.values_list("pk", flat=True))
+        self.message_user(request, f"Indicators of {count} feeds are computed.", messages.SUCCESS)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return prefilled(super().get_changeform_initial_data(request), "market")

@@ -10,7 +10,8 @@ from markets import services
 @shared_task
 def sync_candles() -> None:
     services.sync_funding()  # first: a bot must know what a candle pays before it sees it
-    services.sync()
+    if services.sync():
+        compute_indicators()
 
 
 @shared_task
@@ -20,7 +21,14 @@ def refresh_tickers() -> None:
 
 @shared_task
 def compute_indicators() -> None:
-    services.compute_indicators()
+    """What has closed, hundreds of markets a task."""
+    for feed_ids in services.stale_shards():
+        compute_indicator_shard.apply_async((feed_ids,), expires=60)
+
+
+@shared_task
+def compute_indicator_shard(feed_ids: list[int]) -> int:
+    return services.compute_indicators(feed_ids)
 
 
 @shared_task

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from markets.services.feeds import apply_retention, sync
 from markets.services.funding import sync_funding
-from markets.services.indicators import compute_indicators, indicator_columns
+from markets.services.indicators import SOURCE as INDICATOR_SOURCE
+from markets.services.indicators import indicator_columns
 from markets.services.listing import sync_markets
 from markets.services.prices import refresh_tickers
+from markets.services.snapshots import compute_indicators, recompute_indicators, stale_shards
 
 __all__ = [
+    "INDICATOR_SOURCE",
     "apply_retention",
     "compute_indicators",
     "indicator_columns",
+    "recompute_indicators",
     "refresh_tickers",
+    "stale_shards",
     "sync",
     "sync_funding",
     "sync_markets",

@@ -37,6 +37,7 @@ from orchestrator.cache.policies import (
     policy,
 )
 from orchestrator.cache.warming import Source
+from orchestrator.cache.warming import read_lately as _read_lately
 
 __all__ = [
     "CANDLES",
@@ -57,11 +58,15 @@ __all__ = [
     "Unreachable",
     "Version",
     "drop",
+    "drop_here_and_there",
     "fetch",
     "fetch_many",
+    "generation",
     "keep",
     "of_this_process",
+    "ping",
     "policy",
+    "read_lately",
 ]
 
 T = TypeVar("T")
@@ -108,3 +113,27 @@ def keep(policy: Policy, values: Mapping[tuple[str, Version], Any]) -> None:
 def drop(policy: Policy) -> None:
     """Hide all entries of a policy from every process. Raises Unreachable: then from this process alone."""
     of_this_process().store.drop(policy)
+
+
+def drop_here_and_there(policy: Policy) -> bool:
+    """Drop, as far as it can be done now: False when Redis did not answer, and only this process's entries went."""
+    try:
+        drop(policy)
+    except Unreachable:
+        return False
+    return True
+
+
+def generation(policy: Policy) -> int | None:
+    """How often a policy was dropped, for what is kept elsewhere by the same rule; None while Redis does not answer."""
+    return of_this_process().store.generation(policy)
+
+
+def read_lately(policy: Policy) -> set[str]:
+    """Keys that are read often, worth keeping warm; none while Redis does not answer."""
+    return _read_lately(of_this_process(), policy)
+
+
+def ping() -> None:
+    """Raises Unreachable while Redis does not answer."""
+    of_this_process().store.link.run(lambda redis: redis.ping())

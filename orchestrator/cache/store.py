@@ -68,6 +68,14 @@ class Store:
         self._memory.drop(policy.name)
         self.link.run(lambda redis: self._entries.drop(redis, policy.name))
 
+    def generation(self, policy: Policy) -> int | None:
+        """How often a policy was dropped; None while Redis does not answer."""
+        return self._either(lambda redis: shared.generations(redis, [policy.name])[policy.name], lambda: None)
+
+    def cool(self, policy: Policy, keep: int) -> None:
+        """Let reads of a while ago count for less."""
+        self._either(lambda redis: counts.cool(redis, policy.name, keep), lambda: None)
+
     def outages(self) -> list[PastOutage]:
         """The latest ones that are over, last first. Raises Unreachable."""
         found = self.link.run(lambda redis: cast("list[bytes]", redis.lrange(_OUTAGES, 0, -1)))

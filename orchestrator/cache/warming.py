@@ -31,15 +31,20 @@ class Source:
     compute: Callable[[Sequence[str]], Mapping[str, Any]]
 
 
+def read_lately(cache: Cache, policy: Policy) -> set[str]:
+    """Keys that are hot; none while Redis does not answer."""
+    try:
+        found = cache.store.link.run(lambda redis: counts.hottest(redis, policy.name, HOT_ENTRIES))
+    except Unreachable:
+        return set()
+    return {key for key, reads in found.items() if reads >= HOT_READS}
+
+
 def warm(cache: Cache, source: Source) -> int:
     """Compute the hot entries that are missing or about to expire; how many. Nothing while Redis does not answer."""
     policy = source.policy
-    try:
-        found = cache.store.link.run(lambda redis: counts.hottest(redis, policy.name, HOT_ENTRIES))
-        cache.store.link.run(lambda redis: counts.cool(redis, policy.name, HOT_ENTRIES))
-    except Unreachable:
-        return 0
-    hot = [key for key, reads in found.items() if reads >= HOT_READS]
+    hot = sorted(read_lately(cache, policy))
+    cache.store.cool(policy, HOT_ENTRIES)
     if not hot:
         return 0
     before = time.time() + min(EARLY_SECONDS, policy.seconds / 2)

@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from django.core.cache import cache
 
 from markets.models import Feed
+from orchestrator import cache
 from tests.dashboard.cast import make_bot, make_market
 
 
@@ -105,10 +105,9 @@ def test_the_table_of_candles_needs_no_script(page, market, django_assert_num_qu
     assert "before=" in text
 
 
-def test_the_chart_reads_what_the_worker_kept(page, market, settings):
+def test_the_chart_reads_what_the_worker_kept(page, market):
     """A marked value under the last candle's key in the cache comes out on the chart."""
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     chart = f"/markets/{market.pk}/chart.json?limit=5&indicators=sma"
     last = page(chart).json()["candles"]["time"][-1] * 1000
-    cache.set(f"indicator:{market.pk}:60:sma:{last}", {"sma": np.arange(1000.0)})
+    cache.keep(cache.INDICATORS, {(f"{market.pk}:60:sma", last): {"sma": np.arange(1000.0)}})
     assert page(chart).json()["indicators"]["sma"]["sma"] == [995.0, 996.0, 997.0, 998.0, 999.0]

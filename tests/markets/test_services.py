@@ -1,22 +1,18 @@
 from __future__ import annotations
 
-import math
 import threading
 from datetime import timedelta
 
 import psycopg
 import pytest
-from django.core.cache import cache
 from django.db import connection, transaction
 from django.utils import timezone
 
 from markets import candles, gateway, series, services, simulated
-from markets.indicators import INDICATORS, compute
-from markets.models import Candle, Exchange, Feed, IndicatorSnapshot, Market
+from markets.models import Candle, Exchange, Feed, Market
 from markets.services import feeds as feeds_module
 from markets.simulated import DAY_MS, MINUTE_MS, SimulatedExchange
 from orchestrator import notify
-from tests.markets.conftest import made_candles
 
 
 @pytest.fixture(autouse=True)
@@ -35,13 +31,6 @@ def listed(exchange):
 @pytest.fixture
 def feed(listed):
     return Feed.objects.create(market=Market.objects.get(symbol="BTC/USDT"), timeframe=60)
-
-
-@pytest.fixture
-def _cold_cache():
-    cache.clear()
-    yield
-    cache.clear()
 
 
 def now_of(exchange):
@@ -250,73 +239,3 @@ def test_retention_keeps_all_when_told_so(feed):
     services.sync()
     Feed.objects.update(keep_days=0)
     assert services.apply_retention() == 0
-
-
-@pytest.fixture
-def stored(market):
-    made = made_candles(1500)
-    candles.upsert(market.pk, 60, made)
-    return made
-
-
-@pytest.mark.usefixtures("_cold_cache")
-def test_columns_are_the_indicator_s_at_the_last_candles(market, stored):
-    found = services.indicator_columns(market, 60, ["sma", "macd"], 300)
-    assert set(found["macd"]) == {"macd", "signal", "histogram"}
-    assert found["sma"]["sma"] == compute("sma", stored)["sma"][-300:].tolist()
-    assert found["macd"]["signal"] == pytest.approx(compute("macd", stored)["signal"][-300:].tolist(), rel=1e-9)
-
-
-@pytest.mark.usefixtures("_cold_cache")
-def test_warm_up_is_null(market):
-    candles.upsert(market.pk, 60, made_candles(30))
-    found = services.indicator_columns(market, 60, ["sma"], 100)["sma"]["sma"]
-    assert len(found) == 30
-    assert found[:19] == [None] * 19
-    assert all(math.isfinite(value) for value in found[19:])
-
-
-@pytest.mark.usefixtures("_cold_cache")
-def test_warm_columns_cost_one_query_and_a_new_candle_replaces_them(market, stored, django_assert_num_queries):
-    cold = services.indicator_columns(market, 60, INDICATORS, 300)
-    with django_assert_num_queries(1):  # open time of the last candle
-        assert services.indicator_columns(market, 60, INDICATORS, 300) == cold
-    candles.upsert(market.pk, 60, made_candles(1501)[1500:])
-    assert services.indicator_columns(market, 60, INDICATORS, 300) != cold
-
-
-@pytest.mark.usefixtures("_cold_cache")
-def test_a_long_window_is_computed_whole(market, stored):
-    found = services.indicator_columns(market, 60, ["rsi"], 1500)["rsi"]["rsi"]
-    assert len(found) == 1500
-    assert found[:14] == [None] * 14
-
-
-def test_a_page_does_not_break_while_the_cache_is_down(market, stored, settings):
-    settings.CACHES = {
-        "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"},
-    }
-    found = services.indicator_columns(market, 60, ["sma"], 10)
-    assert found["sma"]["sma"] == compute("sma", stored)["sma"][-10:].tolist()
-
-
-def test_no_candles_and_no_such_indicator(market):
-    assert services.indicator_columns(market, 60, ["sma"], 10) == {"sma": {"sma": []}}
-    with pytest.raises(ValueError, match="indicator must be one of"):
-        services.indicator_columns(market, 60, ["vibes"], 10)
-
-
-@pytest.mark.usefixtures("_cold_cache")
-def test_snapshots_follow_the_last_candle_and_warm_the_cache(feed, django_assert_num_queries):
-    services.sync()
-    assert services.compute_indicators() == 1
-    assert services.compute_indicators() == 0
-    feed.refresh_from_db()
-    snapshots = {snapshot.name: snapshot for snapshot in IndicatorSnapshot.objects.all()}
-    assert set(snapshots) == set(INDICATORS)
-    market = feed.market
-    with django_assert_num_queries(1):
-        columns = services.indicator_columns(market, 60, INDICATORS, 5)
-    for name, snapshot in snapshots.items():
-        assert snapshot.time == feed.synced_to
-        assert snapshot.values == {output: column[-1] for output, column in columns[name].items()}

@@ -48,7 +48,7 @@ def test_fresh_entries_are_left_alone_and_those_about_to_expire_are_not(cache, s
 
 def test_what_is_no_longer_read_is_forgotten(cache, source, redis):
     read(cache, "hot", "hot", "cold")
-    for _ in range(30):
+    for _ in range(60):
         warm(cache, source)
     assert hottest(redis, "soon", 10) == {}
 
