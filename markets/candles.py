@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
 from django.db import connection, transaction
 from django.db.models import Max
+from psycopg.errors import UniqueViolation
 
-from markets import series
+from markets import history, series
+from markets.history import Span
 from markets.models import Candle
 from markets.series import VALUES, Candles
 from orchestrator.binary_copy import HEADER, TRAILER, row_dtype, rows_of
 
-# An array on the wire: dimensions, null flag, type, size, lower bound; then length and value of each item.
-_ARRAY_HEADER = 20
-_TIMES = np.dtype([("length", ">i4"), ("value", ">i8")])
-_FLOATS = np.dtype([("length", ">i4"), ("value", ">f8")])
 _READ = row_dtype(("mark", ">i4"), ("time", ">i8"), *[(name, ">f8") for name in VALUES])
 _WRITE = row_dtype(("market_id", ">i4"), ("timeframe", ">i4"), ("time", ">i8"), *[(name, ">f8") for name in VALUES])
+_ARRAYS = ["bytea"] * (1 + len(VALUES))
+_COLUMNS = "market_id, timeframe, time, open, high, low, close, volume"
+# From here on it pays to read what is stored and write what differs.
+_MANY = 500
 
 
 class CandleSource(Protocol):
@@ -32,19 +33,67 @@ class CandleSource(Protocol):
 def load(
     market_id: int, timeframe: int, start: int | None = None, end: int | None = None, limit: int | None = None
 ) -> Candles:
-    """Stored candles, ascending: open time in [start, end) ms UTC, timeframe in seconds; limit keeps the last ones."""
+    """Stored candles, ascending: open time in [start, end) ms UTC, timeframe in seconds; limit keeps the last ones.
+
+    Long stretches come from packed blocks (markets/history.py), short ones from the rows.
+    """
+    if (limit is not None and limit <= history.BLOCK) or _short(timeframe, start, end):
+        return _rows(market_id, timeframe, start, end, limit)
+    span = _span(market_id, timeframe, start, end, limit)
+    if span is None or span.last - span.first < history.BLOCK * timeframe * 1000:
+        return _rows(market_id, timeframe, start, end, limit)
+    found = history.load(*span)
+    first = 0 if start is None else int(np.searchsorted(found.time, start))
+    after = len(found) if end is None else int(np.searchsorted(found.time, end))
+    return found[first if limit is None else max(first, after - limit) : after]
+
+
+def _short(timeframe: int, start: int | None, end: int | None) -> bool:
+    return start is not None and end is not None and end - start <= history.BLOCK * timeframe * 1000
+
+
+def _where(market_id: int, timeframe: int, start: int | None, end: int | None) -> str:
     # Only integers reach the text (":d" accepts nothing else): COPY takes no parameters on every cursor.
     where = f"market_id = {market_id:d} AND timeframe = {timeframe:d}"
     where += "" if start is None else f" AND time >= {start:d}"
-    where += "" if end is None else f" AND time < {end:d}"
-    rows = f"SELECT time, {', '.join(VALUES)} FROM markets_candle WHERE {where} ORDER BY time"
+    return where + ("" if end is None else f" AND time < {end:d}")
+
+
+def _span(market_id: int, timeframe: int, start: int | None, end: int | None, limit: int | None) -> Span | None:
+    """From the first to the last candle that load() is asked for; None when there are none."""
+    where = _where(market_id, timeframe, start, end)
+    times = f"SELECT time FROM markets_candle WHERE {where}"
+    # The least of a limit has to be counted down to; without one it is looked up.
+    least = f"SELECT time FROM ({times} ORDER BY time DESC LIMIT {limit or 0:d}) AS last ORDER BY time LIMIT 1"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT ({least if limit else times + ' ORDER BY time LIMIT 1'}), ({times} ORDER BY time DESC LIMIT 1)"
+        )
+        first, last = cursor.fetchone()
+    return None if first is None else Span(market_id, timeframe, int(first), int(last))
+
+
+def rows_query(
+    market_id: int, timeframe: int, start: int | None = None, end: int | None = None, limit: int | None = None
+) -> str:
+    """One row of six arrays, ascending: a message a candle costs nine times as much in the client."""
+    rows = f"SELECT time, {', '.join(VALUES)} FROM markets_candle WHERE {_where(market_id, timeframe, start, end)}"
+    rows += " ORDER BY time"
     if limit is not None:
         rows = f"SELECT * FROM ({rows} DESC LIMIT {limit:d}) AS last ORDER BY time"
-    # One row of six arrays: a message a candle costs nine times as much in the client.
     arrays = ", ".join(f"array_send(array_agg({name}))" for name in ("time", *VALUES))
-    query = f"COPY (SELECT {arrays} FROM ({rows}) AS candle) TO STDOUT (FORMAT BINARY)"
+    return f"SELECT {arrays} FROM ({rows}) AS candle"
+
+
+def _rows(market_id: int, timeframe: int, start: int | None, end: int | None, limit: int | None) -> Candles:
+    query = f"COPY ({rows_query(market_id, timeframe, start, end, limit)}) TO STDOUT (FORMAT BINARY)"
     with connection.cursor() as cursor, cursor.copy(query) as copy:
-        return _unpacked(b"".join(copy))
+        copy.set_types(_ARRAYS)
+        ((*columns,),) = copy.rows()
+    count = history.array_length(columns[0])
+    candles = Candles(np.empty(count, np.int64), *(np.empty(count) for _ in VALUES))
+    history.take(columns, candles)
+    return candles
 
 
 # Market id, timeframe in seconds, open time in ms UTC.
@@ -84,36 +133,78 @@ def last_time(market_id: int, timeframe: int) -> int | None:
     return None if last is None else int(last)
 
 
-def _unpacked(data: bytes) -> Candles:
-    """Columns out of one binary COPY row of six arrays (or nulls, when there are no candles)."""
-    offset, columns = len(HEADER) + 2, []
-    for kind in (_TIMES, *[_FLOATS] * len(VALUES)):
-        (length,) = struct.unpack_from(">i", data, offset)
-        if length < 0:
-            return Candles.empty()
-        count = (length - _ARRAY_HEADER) // kind.itemsize
-        items = np.frombuffer(data, kind, offset=offset + 4 + _ARRAY_HEADER, count=count)["value"]
-        columns.append(items.astype(items.dtype.newbyteorder("=")))
-        offset += 4 + length
-    return Candles(*columns)
-
-
 def upsert(market_id: int, timeframe: int, candles: Candles) -> int:
     """Store candles, replacing those with the same open time; rows written or changed. Raises series.BadCandle."""
     return upsert_many([(market_id, timeframe, candles)])
 
 
-def upsert_many(batch: Iterable[tuple[int, int, Candles]]) -> int:
-    """`upsert` for many (market id, timeframe, candles) in one statement: all or nothing."""
-    parts = []
-    for market_id, timeframe, candles in batch:
+Part = tuple[int, int, Candles]
+
+
+def upsert_many(batch: Iterable[Part]) -> int:
+    """`upsert` for many (market id, timeframe, candles) in one transaction: all or nothing.
+
+    Raises series.BadCandle, and Market.DoesNotExist for a market that is not there.
+    """
+    # In the order of the key, so that two writers never deadlock.
+    parts = sorted((part for part in batch if len(part[2])), key=lambda part: part[:2])
+    for _, timeframe, candles in parts:
         series.check(candles, timeframe)
-        parts.append(packed(market_id, timeframe, candles))
-    if not any(parts):
+    if not parts:
         return 0
     with transaction.atomic():
-        stage(parts)
-        return merge()
+        spans = [Span(m, t, int(candles.time[0]), int(candles.time[-1])) for m, t, candles in parts]
+        history.hold(span.market_id for span in spans)
+        new, revised = _told_apart(parts, spans)
+        written = (_add(new) if new else 0) + (_merge_parts(revised) if revised else 0)
+        if written:
+            history.drop(spans)
+    return written
+
+
+def _told_apart(parts: Sequence[Part], spans: Sequence[Span]) -> tuple[list[Part], list[Part]]:
+    """Parts of whose time nothing is stored yet, and of the others the candles that may change something.
+
+    Reading long stretches is much faster than finding out row by row, and what is equal is not even locked.
+    """
+    new, revised = [], []
+    for (market_id, timeframe, candles), taken in zip(parts, _taken(spans), strict=True):
+        if not taken:
+            new.append((market_id, timeframe, candles))
+            continue
+        if len(candles) >= _MANY:
+            candles = candles.but(load(market_id, timeframe, int(candles.time[0]), int(candles.time[-1]) + 1))
+        if len(candles):
+            revised.append((market_id, timeframe, candles))
+    return new, revised
+
+
+def _taken(spans: Sequence[Span]) -> list[bool]:
+    """Whether there is a candle in each of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            # A lookup in the key for each: as a join it might be planned as a scan of the table.
+            "SELECT (SELECT true FROM markets_candle WHERE market_id = m AND timeframe = t AND time BETWEEN a AND b "
+            "LIMIT 1) FROM unnest(%s::int[], %s::int[], %s::bigint[], %s::bigint[]) WITH ORDINALITY "
+            "AS span (m, t, a, b, n) ORDER BY n",
+            [list(column) for column in zip(*spans, strict=True)],
+        )
+        return [bool(found) for (found,) in cursor.fetchall()]
+
+
+def _add(parts: Sequence[Part]) -> int:
+    """Store candles none of which is stored; rows written."""
+    try:
+        with transaction.atomic():
+            _copy(f"markets_candle ({_COLUMNS})", (packed(*part) for part in parts))
+    except UniqueViolation:  # another writer was faster with one of them
+        return _merge_parts(parts)
+    return sum(len(candles) for _, _, candles in parts)
+
+
+def _merge_parts(parts: Sequence[Part]) -> int:
+    stage(packed(*part) for part in parts)
+    return _merge()
 
 
 def packed(market_id: int, timeframe: int, candles: Candles) -> bytes:
@@ -124,7 +215,10 @@ def packed(market_id: int, timeframe: int, candles: Candles) -> bytes:
 
 
 def stage(parts: Iterable[bytes]) -> None:
-    """Fill the session's staging table with packed rows; inside a transaction, whose end empties it."""
+    """Fill the session's staging table with packed rows; inside a transaction, whose end empties it.
+
+    In the order of the key, as they are stored in theirs.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE TEMPORARY TABLE IF NOT EXISTS candle_stage (market_id int, timeframe int, time bigint, "
@@ -132,23 +226,31 @@ def stage(parts: Iterable[bytes]) -> None:
         )
         # An earlier merge of the same transaction may have left its rows.
         cursor.execute("TRUNCATE pg_temp.candle_stage")
-        with cursor.copy("COPY pg_temp.candle_stage FROM STDIN (FORMAT BINARY)") as copy:
-            copy.write(HEADER)
-            for part in parts:
-                copy.write(part)
-            copy.write(TRAILER)
+    _copy("pg_temp.candle_stage", parts)
 
 
-def merge(market_id: int | None = None) -> int:
-    """Copy the staged rows into the candles, all as those of one market if given; rows written or changed.
+def _copy(target: str, parts: Iterable[bytes]) -> None:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN (FORMAT BINARY)") as copy:
+        copy.write(HEADER)
+        for part in parts:
+            copy.write(part)
+        copy.write(TRAILER)
 
-    Sorted, so that two merges never deadlock.
-    """
+
+def merge(span: Span) -> int:
+    """Copy the staged rows, whatever market they name, into the candles of `span`; rows written or changed."""
+    history.hold([span.market_id])
+    if written := _merge(span.market_id):
+        history.drop([span])
+    return written
+
+
+def _merge(market_id: int | None = None) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO markets_candle AS old (market_id, timeframe, time, open, high, low, close, volume) "
+            f"INSERT INTO markets_candle AS old ({_COLUMNS}) "
             "SELECT coalesce(%s::int, market_id), timeframe, time, open, high, low, close, volume "
-            "FROM pg_temp.candle_stage ORDER BY 1, 2, 3 "
+            "FROM pg_temp.candle_stage "
             "ON CONFLICT (market_id, timeframe, time) DO UPDATE SET open = EXCLUDED.open, high = EXCLUDED.high, "
             "low = EXCLUDED.low, close = EXCLUDED.close, volume = EXCLUDED.volume "
             "WHERE (old.open, old.high, old.low, old.close, old.volume) IS DISTINCT FROM "
@@ -156,6 +258,24 @@ def merge(market_id: int | None = None) -> int:
             [market_id],
         )
         return int(cursor.rowcount)
+
+
+def forget(market_id: int, timeframe: int, before: int, most: int) -> int:
+    """Delete the oldest candles that open before a time (ms UTC), at most so many; rows deleted."""
+    with transaction.atomic():
+        history.hold([market_id])
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "WITH gone AS (DELETE FROM markets_candle WHERE market_id = %(market)s AND timeframe = %(timeframe)s "
+                "AND time IN (SELECT time FROM markets_candle WHERE market_id = %(market)s "
+                "AND timeframe = %(timeframe)s AND time < %(before)s ORDER BY time LIMIT %(most)s) RETURNING time) "
+                "SELECT count(*), min(time), max(time) FROM gone",
+                {"market": market_id, "timeframe": timeframe, "before": before, "most": most},
+            )
+            deleted, first, last = cursor.fetchone()
+        if deleted:
+            history.drop([Span(market_id, timeframe, int(first), int(last))])
+    return int(deleted)
 
 
 def gaps(market_id: int, timeframe: int, start: int | None = None, end: int | None = None) -> list[tuple[int, int]]:

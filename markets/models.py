@@ -101,7 +101,8 @@ class Candle(models.Model):
     """One closed candle, labelled by its open time. Read and written through markets/candles.py alone."""
 
     pk = models.CompositePrimaryKey("market_id", "timeframe", "time")
-    market = models.ForeignKey(Market, on_delete=models.CASCADE, db_index=False, related_name="+")
+    # The database would look the market up for every candle; history.hold() does once for all.
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+")
     timeframe = models.IntegerField(help_text="Seconds.")
     time = models.BigIntegerField(help_text="Open time, ms UTC.")
     open = models.FloatField()
@@ -112,6 +113,23 @@ class Candle(models.Model):
 
     def __str__(self) -> str:
         return f"{self.market_id} {TIMEFRAME_NAMES.get(self.timeframe, self.timeframe)} {self.time}"
+
+
+class HistoryBlock(models.Model):
+    """Candles of a market and timeframe in one stretch of time, packed. Read and written by markets/history.py alone.
+
+    Its table is not logged: after a crash it is empty, as a cache may be.
+    """
+
+    pk = models.CompositePrimaryKey("market_id", "timeframe", "number")
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, db_index=False, related_name="+")
+    timeframe = models.IntegerField(help_text="Seconds.")
+    number = models.IntegerField(help_text="Blocks since the epoch.")
+    format = models.SmallIntegerField(help_text="Of the data.")
+    data = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {TIMEFRAME_NAMES.get(self.timeframe, self.timeframe)} block {self.number}"
 
 
 class FeedQuerySet(models.QuerySet["Feed"]):

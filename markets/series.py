@@ -82,6 +82,17 @@ class Candles:
         names = ("time", *VALUES)
         return cls(*(np.concatenate([getattr(part, name) for part in some]) for name in names))
 
+    def but(self, known: Candles) -> Candles:
+        """Those that `known`, ascending too, does not have just so."""
+        if not len(known):
+            return self
+        rows = np.searchsorted(known.time, self.time)
+        rows[rows == len(known)] = 0
+        other = np.zeros(len(self), np.bool_)
+        for name in ("time", *VALUES):
+            other |= getattr(known, name)[rows] != getattr(self, name)
+        return Candles(*(getattr(self, name)[other] for name in ("time", *VALUES)))
+
     def row(self, index: int) -> Row:
         open_, high, low, close, volume = (float(getattr(self, name)[index]) for name in VALUES)
         return int(self.time[index]), open_, high, low, close, volume
@@ -168,7 +179,8 @@ def resample(candles: Candles, source: int, target: int) -> Candles:
     """Candles of `target` seconds made of candles of `source` seconds.
 
     A candle at either end is left out when its own first or last part is missing, as it may be still forming; holes
-    inside are as an exchange has them: a candle of what was traded. Raises ValueError when target is no multiple.
+    inside are as an exchange has them: a candle of what was traded. The result is the exchange's own
+    candles to the last bit. Raises ValueError when target is no multiple.
     """
     if target % source:
         raise ValueError(f"target timeframe must be a multiple of {source} seconds, not {target}.")
@@ -184,11 +196,25 @@ def resample(candles: Candles, source: int, target: int) -> Candles:
         np.maximum.reduceat(candles.high, starts),
         np.minimum.reduceat(candles.low, starts),
         candles.close[ends],
-        np.add.reduceat(candles.volume, starts),
+        _totals(candles.volume, starts),
     )
     begins = int(candles.time[0] != buckets[0])
     complete = int(candles.time[-1]) + source * 1000 == int(buckets[-1]) + span
     return result[begins : len(result) if complete else -1]
+
+
+_PLACES = 8  # of the volumes that exchanges tell
+
+
+def _totals(volume: Column, starts: NDArray[np.intp]) -> Column:
+    """Sums of the stretches that begin at `starts`, as an exchange has them: sums of decimals, not of their nearest
+    floats. Of volumes with more than eight places they stay as they are.
+    """
+    totals = np.add.reduceat(volume, starts)
+    exact = np.rint(volume * 10.0**_PLACES) / 10.0**_PLACES == volume
+    # A float keeps fifteen digits, so large sums have fewer places.
+    scale = 10.0 ** np.clip(15 - np.ceil(np.log10(np.maximum(totals, 1.0))), 0, _PLACES)
+    return np.where(np.logical_and.reduceat(exact, starts), np.rint(totals * scale) / scale, totals)
 
 
 def gaps(times: Times, timeframe: int) -> list[tuple[int, int]]:

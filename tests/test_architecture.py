@@ -17,6 +17,7 @@ PURE = (
     "markets/indicators.py",
     "markets/formulas.py",
     "markets/blocks.py",
+    "markets/packing.py",
     "markets/precision.py",
     "bots/engine/*.py",
     "bots/kinds/**/*.py",

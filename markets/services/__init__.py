@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from markets.services.feeds import apply_retention, sync
+from markets.services.feeds import sync
 from markets.services.funding import sync_funding
 from markets.services.indicators import SOURCE as INDICATOR_SOURCE
 from markets.services.indicators import indicator_columns
 from markets.services.listing import sync_markets
 from markets.services.prices import refresh_tickers
+from markets.services.retention import apply_retention
 from markets.services.snapshots import compute_indicators, recompute_indicators, stale_shards
 
 __all__ = [

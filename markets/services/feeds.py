@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -26,8 +26,6 @@ PAGE = 1000  # candles asked for at once
 PAGES = 50  # asked for by one feed in one go; the rest comes with the next
 FIRST_CANDLES = 2880  # history of a new feed: two days of 1m, more of longer timeframes
 RETRY_SECONDS = 60  # a failing feed is not asked for more often
-DAY_MS = 86_400_000
-RETENTION_BATCH = 20_000
 
 
 class Fetched(NamedTuple):
@@ -115,31 +113,3 @@ def _record(results: Sequence[Fetched]) -> None:
     fresh = [r.feed for r in results if len(r.candles)]
     prices.record_from_candles(fresh)
     notify.changed(notify.market_topic(feed.market_id) for feed in fresh)
-
-
-def apply_retention() -> int:
-    """Delete candles of enabled feeds that are more than keep_days older than the feed's last one; rows deleted."""
-    feeds = Feed.objects.filter(enabled=True, keep_days__gt=0, synced_to__isnull=False)
-    return sum(_forget(feed) for feed in feeds)
-
-
-def _forget(feed: Feed) -> int:
-    """In batches, each its own transaction, so that no lock is held for long."""
-    oldest = (feed.synced_to or 0) - feed.keep_days * DAY_MS
-    deleted = 0
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "DELETE FROM markets_candle WHERE market_id = %(market)s AND timeframe = %(timeframe)s AND time IN "
-                "(SELECT time FROM markets_candle WHERE market_id = %(market)s AND timeframe = %(timeframe)s "
-                "AND time < %(oldest)s ORDER BY time LIMIT %(batch)s)",
-                {
-                    "market": feed.market_id,
-                    "timeframe": feed.timeframe,
-                    "oldest": oldest,
-                    "batch": RETENTION_BATCH,
-                },
-            )
-            if not cursor.rowcount:
-                return deleted
-            deleted += cursor.rowcount

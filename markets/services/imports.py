@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from markets import candles as store
 from markets import funding, gateway, imports, rate_files
+from markets.history import Span
 from markets.imports import ImportRefused, Reading
 from markets.models import Exchange, Feed, Market
 from markets.services import prices
@@ -65,10 +66,10 @@ def import_candles(path: Path, target: Target, skip_bad: bool, clock: Callable[[
         store.stage(_packed(path, reading))
         if reading.bad and not skip_bad:
             raise BadRows(reading)
-        if reading.last is None:
+        if reading.first is None or reading.last is None:
             raise ImportRefused(f"{path} has no candles.")
         market = existing or _create(target, symbol, reading)
-        stored = store.merge(market.pk)
+        stored = store.merge(Span(market.pk, reading.timeframe, reading.first, reading.last))
         _advance_feed(market, reading)
     if stored > _MANY:
         with connection.cursor() as cursor:

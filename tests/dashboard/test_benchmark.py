@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 from io import StringIO
 
-from django.core.management import call_command
+import pytest
+from django.core.management import CommandError, call_command
 
 from bots.benchmarks import engine
 from bots.kinds import KINDS
+from markets.benchmarks import candles
+from markets.models import Candle, HistoryBlock
 
 
 def test_the_benchmark_prints_one_document_with_a_row_for_every_kind(monkeypatch):
@@ -26,3 +29,27 @@ def test_the_benchmark_prints_one_document_with_a_row_for_every_kind(monkeypatch
     for row in (*rows, timed):
         assert row["unit"] == "ms"
         assert row["ratio"] == row["value"] / row["baseline"] > 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_candle_store_is_measured_against_what_django_does():
+    rows = candles.measured(candles=2_000, history=9_000, table=5_000, markets=5)
+    assert [(row["job"].split(";")[0].split(", ")[0], row["unit"]) for row in rows] == [
+        ("upsert of 2,000 new candles", "rows/s"),
+        ("upsert of 2,000 unchanged candles", "rows/s"),
+        ("upsert of 2,000 candles", "rows/s"),
+        ("load of 9,000 candles into arrays", "rows/s"),
+        ("load of 9,000 candles into arrays", "ms"),
+        ("latest 500 candles of one of 5 markets in 5,000 rows", "ms"),
+        ("latest 500 candles of one of 5 markets in 5,000 rows", "ms"),
+    ]
+    *compared, executed, loaded = rows
+    for row in compared:
+        assert row["ratio"] == row["value"] / row["baseline"] > 0
+    assert 0 < executed["value"] < loaded["value"]
+    assert (Candle.objects.count(), HistoryBlock.objects.count()) == (5_000, 0)
+
+
+def test_a_size_out_of_bounds_is_refused():
+    with pytest.raises(CommandError, match="table must be from 1 to 100,000,000, not 0"):
+        call_command("benchmark", "candles", "--table", "0")

@@ -11,6 +11,7 @@ from django.utils import timezone
 from markets import candles, gateway, series, services, simulated
 from markets.models import Candle, Exchange, Feed, Market
 from markets.services import feeds as feeds_module
+from markets.services import retention
 from markets.simulated import DAY_MS, MINUTE_MS, SimulatedExchange
 from orchestrator import notify
 
@@ -226,7 +227,7 @@ def test_sync_of_many_feeds_is_a_fixed_number_of_queries(listed, django_assert_m
 
 
 def test_retention_forgets_what_is_older_than_the_feed_keeps(feed, monkeypatch):
-    monkeypatch.setattr(feeds_module, "RETENTION_BATCH", 500)
+    monkeypatch.setattr(retention, "BATCH", 500)
     services.sync()
     Feed.objects.update(keep_days=1)
     feed.refresh_from_db()

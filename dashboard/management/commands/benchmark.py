@@ -11,13 +11,14 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from bots.benchmarks import cycle, engine
-from markets.benchmarks import gateway
+from markets.benchmarks import candles, gateway
 from orchestrator.benchmarks import Row, Subject
 
 SUBJECTS: dict[str, tuple[Subject, str]] = {
     "engine": (engine, "Every kind against a bare compiled pass over the same candles."),
     "cycle": (cycle, "What a worker needs for one closed candle of many bots."),
     "gateway": (gateway, "Loading one exchange of ccxt, and a turn in the request budget."),
+    "candles": (candles, "Storing and loading candles against Django's own ways."),
 }
 
 
