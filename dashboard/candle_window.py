@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
 
+from dashboard.indicators import computed, known
 from markets import candles, series
+from markets.models import Market
 from markets.series import TIMEFRAMES, Candles
+from markets.services import indicator_columns
 
 # Candles read for one answer, before resampling: 20 ms or so; 41 days of minutes.
 MOST_READ = 60_000
@@ -32,3 +37,32 @@ def load(market_id: int, timeframe: int, stored: Collection[int], before: int | 
         before = series.open_time(before, timeframe)
     read = min(limit * ratio + ratio, MOST_READ) if ratio > 1 else limit
     return series.resample(candles.load(market_id, source, end=before, limit=read), source, timeframe)[-limit:]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which candles are wanted: the last `limit` in [after, before), ms UTC; timeframe in seconds."""
+
+    timeframe: int
+    limit: int
+    before: int | None = None
+    after: int | None = None
+
+
+def with_indicators(
+    market: Market, stored: Collection[int], window: Window, names: Collection[str]
+) -> tuple[Candles, dict[str, dict[str, Any]]]:
+    """Candles of a window, and indicator -> output -> values at each of them, null while warming up."""
+    # Candles before the window warm the indicators up, so that a line does not depend on where the window starts.
+    warm_up = max((known()[name]["warm_up"] for name in names), default=0)
+    loaded = load(market.pk, window.timeframe, stored, window.before, window.limit + warm_up)
+    first = max(len(loaded) - window.limit, 0)
+    if window.after is not None:
+        first = max(first, int(loaded.time.searchsorted(window.after)))
+    if window.before is None and window.timeframe in stored and first < len(loaded):
+        last = int(loaded.time[-1])
+        indicators = indicator_columns(market, window.timeframe, names, len(loaded) - first, last)
+    else:
+        # The worker keeps the newest candles of stored timeframes; a scroll into the past is computed here.
+        indicators = {name: computed(name, loaded, first) for name in names}
+    return loaded[first:], indicators

@@ -182,7 +182,9 @@ def sparklines(bot_ids: list[int], now: datetime) -> dict[int, list[float]]:
     return lines
 
 
-def curve(owner: Owner, book: Book, days: int | None, now: datetime) -> tuple[list[int], list[float], list[float]]:
+def curve(
+    owner: Owner, mode: str, currency: str, days: int | None, now: datetime
+) -> tuple[list[int], list[float], list[float]]:
     """A book over time: (seconds UTC, equity of the runs alive then, pnl of all runs), CURVE_POINTS points at most.
 
     Each point takes every run's last snapshot before it through the index on (run, time), so the cost grows with
@@ -191,7 +193,7 @@ def curve(owner: Owner, book: Book, days: int | None, now: datetime) -> tuple[li
     with connection.cursor() as cursor:
         cursor.execute(
             _CURVE,
-            {"owner": owner.pk, "mode": book.mode, "currency": book.currency, "now": now}
+            {"owner": owner.pk, "mode": mode, "currency": currency, "now": now}
             | {"days": days, "points": CURVE_POINTS - 1},
         )
         rows = cursor.fetchall()

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.contrib.auth import views as auth
 from django.urls import path
 
+from dashboard.api import application
 from dashboard.views import bot, bot_actions, bots, halt, markets, overview, status, system
 
 urlpatterns = [
@@ -23,6 +24,7 @@ urlpatterns = [
     path("health", status.health, name="health"),
     path("ready", status.ready, name="ready"),
     path("metrics", status.metrics, name="metrics"),
+    path("api/", application.urls),
     # Log in and out
     path("login/", auth.LoginView.as_view(template_name="registration/login.html"), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),

@@ -37,6 +37,8 @@ ENV: tuple[Variable, ...] = (
     Variable("DB_POOL_MAX", "8", "Most database connections a web process may hold, 1 to 100."),
     Variable("SILK_PERCENT", "0", "How many of a hundred requests of staff django-silk records; 0 leaves it out."),
     Variable("METRICS_TOKEN", "", "Who sends it as a bearer token may read /metrics. Empty: staff alone may."),
+    Variable("API_READS_PER_MINUTE", "600", "Reads of the API that one user has a minute, 1 to 1000000."),
+    Variable("API_WRITES_PER_MINUTE", "60", "Changes through the API that one user has a minute, 1 to 1000000."),
     Variable("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR."),
     Variable("TEST_DATABASE_URL", "", "Postgres server for the tests. Empty: a private one in a temporary folder."),
     Variable("TEST_REDIS_URL", "", "Redis server for the tests. Empty: a private one in a temporary folder."),

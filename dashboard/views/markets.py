@@ -11,12 +11,11 @@ from django.views.decorators.http import require_GET
 
 from bots.models import Bot
 from dashboard import candle_window, charts, figures, formats, market_rows, parameters, rows
-from dashboard.indicators import computed, known
+from dashboard.indicators import known
 from dashboard.paging import page
 from dashboard.views.fragments import varies, wants_fragment
 from markets.models import Market
 from markets.series import TIMEFRAME_NAMES, TIMEFRAMES
-from markets.services import indicator_columns
 
 PAGE_SIZE = 50
 MOST_CANDLES = 2_000
@@ -113,22 +112,12 @@ def market_chart_json(request: HttpRequest, market_id: int) -> HttpResponse:
     before, after = (parameters.moment(request.GET, name) for name in ("before", "after"))
     wanted = request.GET.get("indicators", "").split(",")
     names = [name for name in known() if name in wanted]
-    # Candles before the window warm the indicators up, so that a line does not depend on where the window starts.
-    warm_up = max((known()[name]["warm_up"] for name in names), default=0)
-    loaded = candle_window.load(market.pk, timeframe, stored_timeframes(market), before, limit + warm_up)
-    first = max(len(loaded) - limit, 0)
-    if after is not None:
-        first = max(first, int(loaded.time.searchsorted(after)))
-    if before is None and timeframe in stored_timeframes(market) and first < len(loaded):
-        last = int(loaded.time[-1])
-        indicators = indicator_columns(market, timeframe, names, len(loaded) - first, last)
-    else:
-        # The worker keeps the newest candles of stored timeframes; a scroll into the past is computed here.
-        indicators = {name: computed(name, loaded, first) for name in names}
+    window = candle_window.Window(timeframe, limit, before, after)
+    loaded, indicators = candle_window.with_indicators(market, stored_timeframes(market), window, names)
     return JsonResponse(
         {
             "timeframe": timeframe,
-            "candles": charts.candle_columns(loaded[first:]),
+            "candles": charts.candle_columns(loaded),
             "indicators": indicators,
         }
     )

@@ -97,6 +97,6 @@ def equity_json(request: HttpRequest) -> HttpResponse:
     if book is None:
         return JsonResponse({"time": [], "equity": [], "pnl": [], "currency": "", "digits": 2})
     days = PERIODS[parameters.choice(request.GET, "period", PERIODS, "7d")]
-    time, equity, pnl = figures.curve(request.user, book, days, now)
+    time, equity, pnl = figures.curve(request.user, book.mode, book.currency, days, now)
     columns = {"time": time, "equity": equity, "pnl": pnl}
     return JsonResponse({**columns, "currency": book.currency, "digits": formats.money_digits(book.currency)})

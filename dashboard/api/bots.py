@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from ninja import Query, Router
+from pydantic import BaseModel, Field
+
+from bots import services
+from bots.models import Bot
+from dashboard import figures
+from dashboard.api import bot_input
+from dashboard.api.authentication import READ, TRADE, owner
+from dashboard.api.bot_input import BotChange, BotNew
+from dashboard.api.bot_rows import COLUMNS, BotDetail, BotRow, detail, named, own
+from dashboard.api.paging import Listing, given, page_of
+from dashboard.api.rendering import choose
+from dashboard.api.schema import Asked, Id, Page, Paged, Text
+
+router = Router(auth=READ, tags=["Bots"])
+
+
+class BotsAsked(Paged):
+    status: Literal["draft", "running", "paused", "stopped", "failed"] | None = None
+    kind: Text | None = None
+    market: Id | None = None
+    account: Id | None = None
+    q: Text | None = Field(None, description="Part of the name or the symbol.")
+
+
+@router.get("", response=Page[BotRow], summary="Bots, newest first")
+def bots(request: HttpRequest, asked: Query[BotsAsked]) -> Any:
+    choose(request, asked.fields, BotRow)
+    wanted = given(status=asked.status, kind=asked.kind, market=asked.market, account=asked.account)
+    rows = Bot.objects.owned_by(owner(request)).filter(**wanted)
+    if asked.q:
+        rows = rows.filter(Q(name__icontains=asked.q) | Q(market__symbol__icontains=asked.q))
+    page = page_of(Listing(figures.with_figures(rows), COLUMNS, "created_at", rows.count), asked)
+    return page | {"items": [named(row) for row in page["items"]]}
+
+
+@router.get("/{int:bot_id}", response=BotDetail, summary="One bot, and why it does what it does")
+def bot(request: HttpRequest, bot_id: int, asked: Query[Asked]) -> Any:
+    choose(request, asked.fields, BotDetail)
+    return detail(owner(request), bot_id)
+
+
+@router.post("", response={201: BotDetail}, auth=TRADE, summary="A new bot, a draft until it is started")
+def create_bot(request: HttpRequest, response: HttpResponse, new: BotNew) -> Any:
+    made = bot_input.create(owner(request), new)
+    response.headers["Location"] = reverse("api:bot", args=[made.pk])
+    return detail(owner(request), made.pk)
+
+
+@router.patch("/{int:bot_id}", response=BotDetail, auth=TRADE, summary="Change what is sent, leave the rest")
+def change_bot(request: HttpRequest, bot_id: int, change: BotChange) -> Any:
+    bot_input.change(own(owner(request), bot_id), owner(request), change)
+    return detail(owner(request), bot_id)
+
+
+@router.post("/{int:bot_id}/start", response=BotDetail, auth=TRADE, summary="Start with the money allotted")
+def start_bot(request: HttpRequest, bot_id: int) -> Any:
+    services.start(own(owner(request), bot_id))
+    return detail(owner(request), bot_id)
+
+
+@router.post("/{int:bot_id}/pause", response=BotDetail, auth=TRADE, summary="Withdraw its orders, keep its position")
+def pause_bot(request: HttpRequest, bot_id: int) -> Any:
+    services.pause(own(owner(request), bot_id), by=owner(request).get_username())
+    return detail(owner(request), bot_id)
+
+
+@router.post("/{int:bot_id}/resume", response=BotDetail, auth=TRADE, summary="Place the orders of a paused bot again")
+def resume_bot(request: HttpRequest, bot_id: int) -> Any:
+    services.resume(own(owner(request), bot_id))
+    return detail(owner(request), bot_id)
+
+
+class Stop(BaseModel):
+    position: Literal["close", "keep"] = Field(description="What becomes of what it holds.")
+
+
+@router.post("/{int:bot_id}/stop", response=BotDetail, auth=TRADE, summary="End the run; its money goes back")
+def stop_bot(request: HttpRequest, bot_id: int, stop: Stop) -> Any:
+    bot = own(owner(request), bot_id)
+    services.stop(bot, close_position=stop.position == "close", by=owner(request).get_username())
+    return detail(owner(request), bot_id)

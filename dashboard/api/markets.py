@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from ninja import Query, Router
+from pydantic import AfterValidator, Field
+
+from dashboard import candle_window, charts
+from dashboard.api.authentication import READ
+from dashboard.api.paging import Listing, given, one_of, page_of
+from dashboard.api.rendering import choose
+from dashboard.api.schema import Asked, Exact, Ms, Page, Paged, Row, Text, Timeframe
+from dashboard.indicators import known
+from markets.models import Market
+from markets.series import TIMEFRAMES
+
+router = Router(auth=READ, tags=["Markets"])
+
+
+class MarketRow(Row):
+    """tick, min_cost and last in quote, lot and min_amount in base; maker, taker, change_24h: 0.01 is 1 %."""
+
+    id: int
+    exchange: str
+    symbol: str
+    base: str
+    quote: str
+    type: Literal["spot", "swap"]
+    active: bool
+    tick: Exact
+    lot: Exact
+    min_amount: Exact
+    min_cost: Exact
+    maker: Exact
+    taker: Exact
+    max_leverage: Exact
+    maintenance_rate: Exact
+    last: float | None
+    last_at: datetime | None
+    change_24h: float | None
+    quote_volume_24h: float | None
+
+
+COLUMNS = {name: "exchange__slug" if name == "exchange" else name for name in MarketRow.model_fields}
+
+
+class MarketsAsked(Paged):
+    exchange: Text | None = None
+    q: Text | None = Field(None, description="Part of the symbol.")
+    base: Text | None = None
+    quote: Text | None = None
+    type: Literal["spot", "swap"] | None = None
+    active: bool | None = None
+
+
+@router.get("", response=Page[MarketRow], summary="Markets, by symbol")
+def markets(request: HttpRequest, asked: Query[MarketsAsked]) -> Any:
+    choose(request, asked.fields, MarketRow)
+    wanted = given(exchange__slug=asked.exchange, base=asked.base, quote=asked.quote, type=asked.type)
+    rows = Market.objects.filter(**wanted, **given(active=asked.active, symbol__icontains=asked.q))
+    return page_of(Listing(rows, COLUMNS, "symbol", alphabetic=True), asked)
+
+
+@router.get("/{int:market_id}", response=MarketRow, summary="One market")
+def market(request: HttpRequest, market_id: int, asked: Query[Asked]) -> Any:
+    choose(request, asked.fields, MarketRow)
+    return one_of(Market.objects.all(), COLUMNS, market_id)
+
+
+class Ticker(Row):
+    """last in quote; change_24h: 0.01 is 1 %; null where the exchange has not told."""
+
+    market: int
+    symbol: str
+    last: float | None
+    last_at: datetime | None
+    change_24h: float | None
+    quote_volume_24h: float | None
+
+
+TICKER = {"market": "pk"} | {name: name for name in Ticker.model_fields if name != "market"}
+
+
+@router.get("/{int:market_id}/ticker", response=Ticker, summary="The last price")
+def ticker(request: HttpRequest, market_id: int, asked: Query[Asked]) -> Any:
+    choose(request, asked.fields, Ticker)
+    return one_of(Market.objects.all(), TICKER, market_id)
+
+
+class WindowAsked(Asked):
+    timeframe: Timeframe = "1m"
+    limit: int = Field(500, ge=1, le=2_000)
+    before: Ms | None = None
+    after: Ms | None = None
+
+
+class CandleColumns(Row):
+    """Closed candles, oldest first. time: open time, ms UTC; prices in quote, volume in base."""
+
+    timeframe: str
+    time: list[int]
+    open: list[float | None]
+    high: list[float | None]
+    low: list[float | None]
+    close: list[float | None]
+    volume: list[float | None]
+
+
+@router.get("/{int:market_id}/candles", response=CandleColumns, summary="The last candles of a window")
+def candles(request: HttpRequest, market_id: int, asked: Query[WindowAsked]) -> Any:
+    choose(request, asked.fields, CandleColumns)
+    loaded, _ = _window(market_id, asked, [])
+    columns = charts.candle_columns(loaded)
+    return columns | {"timeframe": asked.timeframe, "time": loaded.time.tolist()}
+
+
+def _names(text: str) -> str:
+    for name in text.split(","):
+        if name not in known():
+            raise ValueError(f"names must be among {', '.join(known())}, not {name!r}.")
+    return text
+
+
+class IndicatorsAsked(WindowAsked):
+    names: Annotated[str, AfterValidator(_names), Field(max_length=500)] = Field(
+        description="Separated by commas: sma,rsi."
+    )
+
+
+class Indicators(Row):
+    """indicators: name -> output -> values at each time (open time of a candle, ms UTC); null while warming up."""
+
+    timeframe: str
+    time: list[int]
+    indicators: dict[str, dict[str, list[float | None]]]
+
+
+@router.get("/{int:market_id}/indicators", response=Indicators, summary="Indicators over a window of candles")
+def indicators(request: HttpRequest, market_id: int, asked: Query[IndicatorsAsked]) -> Any:
+    choose(request, asked.fields, Indicators)
+    loaded, found = _window(market_id, asked, list(dict.fromkeys(asked.names.split(","))))
+    return {"timeframe": asked.timeframe, "time": loaded.time.tolist(), "indicators": found}
+
+
+def _window(market_id: int, asked: WindowAsked, names: list[str]) -> Any:
+    market = get_object_or_404(Market.objects.only("pk").prefetch_related("feeds"), pk=market_id)
+    stored = [feed.timeframe for feed in market.feeds.all()]
+    window = candle_window.Window(TIMEFRAMES[asked.timeframe], asked.limit, asked.before, asked.after)
+    return candle_window.with_indicators(market, stored, window, names)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from django.http import HttpRequest
+from ninja import Query, Router
+
+from bots.models import Position
+from dashboard.api.authentication import READ, owner
+from dashboard.api.paging import Listing, given, one_of, page_of
+from dashboard.api.rendering import choose
+from dashboard.api.schema import Asked, Exact, Id, Page, Paged, Row
+
+router = Router(auth=READ, tags=["Positions"])
+
+
+class PositionRow(Row):
+    """amount in base, the rest in quote. last: the market's last price; unrealized: at it, before fees."""
+
+    id: int
+    bot: int
+    bot_name: str
+    run: int
+    market: int
+    symbol: str
+    mode: str
+    status: Literal["open", "closed"]
+    side: Literal["long", "short"]
+    amount: Exact
+    average_price: Exact
+    last: float | None
+    value: Exact | None
+    unrealized: Exact | None
+    realized: Exact
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+COLUMNS = {
+    "id": "id",
+    "bot": "bot_id",
+    "bot_name": "bot__name",
+    "run": "run__number",
+    "market": "market_id",
+    "symbol": "market__symbol",
+    "mode": "run__mode",
+    "status": "status",
+    "side": "side",
+    "amount": "amount",
+    "average_price": "average_price",
+    "last": "market__last",
+    "realized": "realized",
+    "opened_at": "opened_at",
+    "closed_at": "closed_at",
+}
+
+
+class PositionsAsked(Paged):
+    status: Literal["open", "closed", "all"] = "open"
+    mode: Literal["paper", "live"] | None = None
+    bot: Id | None = None
+    market: Id | None = None
+
+
+@router.get("", response=Page[PositionRow], summary="Positions, the newest first")
+def positions(request: HttpRequest, asked: Query[PositionsAsked]) -> Any:
+    choose(request, asked.fields, PositionRow)
+    status = None if asked.status == "all" else asked.status
+    wanted = given(status=status, run__mode=asked.mode, bot=asked.bot, market=asked.market)
+    rows = Position.objects.filter(owner=owner(request), **wanted)
+    page = page_of(Listing(rows, COLUMNS, "opened_at"), asked)
+    return page | {"items": [_valued(row) for row in page["items"]]}
+
+
+@router.get("/{int:position_id}", response=PositionRow, summary="One position")
+def position(request: HttpRequest, position_id: int, asked: Query[Asked]) -> Any:
+    choose(request, asked.fields, PositionRow)
+    return _valued(one_of(Position.objects.filter(owner=owner(request)), COLUMNS, position_id))
+
+
+def _valued(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with what it is worth at the last price, if the market has one and it is open."""
+    if row["last"] is None or row["status"] != Position.Status.OPEN:
+        return row | {"value": None, "unrealized": None}
+    last = Decimal(repr(row["last"]))
+    direction = -1 if row["side"] == "short" else 1
+    gain = (last - row["average_price"]) * row["amount"] * direction
+    return row | {"value": last * row["amount"], "unrealized": gain}

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from dashboard import tokens
+from dashboard.api.application import schema
+from dashboard.models import ApiToken
+from tests.dashboard.api.conftest import Caller
+
+OPERATIONS = [(method.upper(), path) for path, ways in schema()["paths"].items() for method in ways]
+BODIES = {"stop": {"position": "keep"}, "backtests": {"market": 1, "kind": "grid"}, "batch": {"paths": ["/api/stats"]}}
+OPEN = {"/api/health"}
+EVERYBODYS = {"exchange_id", "market_id", "kind"}
+OWNED = [(method, path) for method, path in OPERATIONS if set(re.findall(r"{(\w+)}", path)) - EVERYBODYS]
+READS_BY_POST = {"/api/batch", "/api/backtests"}
+
+
+def sent(path):
+    return BODIES.get(path.rpartition("/")[2], {})
+
+
+@pytest.mark.parametrize(("method", "path"), [one for one in OPERATIONS if one[1] not in OPEN])
+def test_nobody_is_told_anything_without_a_token_or_session(db, places, method, path):
+    for header in (None, "Bearer ", "Bearer orc_nonsense", "Basic dTpw", "Bearer \x00é"):
+        headers = {} if header is None else {"Authorization": header}
+        answer = Client().generic(method, path.format(**places), "{}", "application/json", headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(("method", "path"), OWNED)
+def test_what_belongs_to_another_is_not_there(ask_as_stranger, places, method, path):
+    answer = ask_as_stranger(path.removeprefix("/api/").format(**places), sent(path), method)
+    assert answer.status_code == 404
+    assert answer.data["status"] == 404
+
+
+@pytest.mark.parametrize("path", ["bots", "trades", "orders?status=all", "positions?status=all", "accounts"])
+def test_lists_hold_nothing_of_another(ask_as_stranger, bot, path):
+    assert ask_as_stranger(path).data["items"] == []
+
+
+@pytest.mark.parametrize("path", ["stats", "performance?book=paper:USDT", "equity-curve?book=paper:USDT"])
+def test_figures_sum_nothing_of_another(ask_as_stranger, bot, path):
+    data = ask_as_stranger(path).data
+    assert not any(data.get(name) for name in ("books", "shares", "time", "open_positions", "trades"))
+
+
+def test_a_bot_is_not_made_on_anothers_account(ask_as_stranger, bot):
+    body = {"name": "x", "account": bot.account_id, "market": bot.market_id, "kind": "grid", "allocation": "9"}
+    answer = ask_as_stranger("bots", body | {"params": {"lower": 90, "upper": 110}})
+    assert answer.status_code == 422
+    assert answer.data["errors"] == [
+        {"field": "account", "message": f"account must be one of your own, not {bot.account_id}."}
+    ]
+
+
+@pytest.mark.parametrize(("method", "path"), [one for one in OPERATIONS if one[0] != "GET"])
+def test_a_token_that_may_read_changes_nothing(owner, places, method, path):
+    ask = Caller(tokens.create(owner, "reader", "read")[1])
+    answer = ask(path.removeprefix("/api/").format(**places), sent(path), method)
+    assert (answer.status_code == 403) != (path in READS_BY_POST)
+
+
+@pytest.mark.parametrize("state", ["expired", "revoked", "owner is inactive"])
+def test_a_token_ends(owner, state):
+    token, text = tokens.create(owner, "old", "read", expires_at=timezone.now() + timedelta(hours=1))
+    ask = Caller(text)
+    assert ask("stats").status_code == 200
+    if state == "expired":
+        ApiToken.objects.update(expires_at=timezone.now())
+    elif state == "revoked":
+        tokens.revoke(token)
+    else:
+        owner.is_active = False
+        owner.save()
+    assert ask("stats").status_code == 401
+
+
+def test_a_session_reads_and_needs_the_csrf_token_to_change(owner, draft):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(owner)
+    assert client.get("/api/stats").status_code == 200
+    answer = client.post(f"/api/bots/{draft.pk}/start")
+    assert answer.status_code == 403
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    client.get(f"/bots/{draft.pk}/start/")  # a page with a form brings the cookie
+    secret = client.cookies["csrftoken"].value
+    assert client.post(f"/api/bots/{draft.pk}/start", headers={"X-CSRFToken": secret}).status_code == 200
+
+
+def test_a_bad_token_is_refused_beside_a_good_session(client, owner):
+    client.force_login(owner)
+    assert client.get("/api/stats", headers={"Authorization": "Bearer orc_nonsense"}).status_code == 401
+
+
+def test_health_needs_no_login(client, db):
+    assert client.get("/api/health").json() == {"status": "ok", "database": True, "redis": True}

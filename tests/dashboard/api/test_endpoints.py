@@ -1,0 +1,138 @@
+"""Every endpoint once, with what it answers."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from bots.kinds import KINDS
+from dashboard.api.application import schema
+from tests.dashboard.cast import PARAMS
+
+BOT = {"name": "From afar", "kind": "grid", "allocation": "250.5", "params": PARAMS}
+# Operation -> what is sent (query or body; callables are given the path parameters) -> what the answer holds.
+TABLE = {
+    "GET /stats": ("", {"open_positions": 1}),
+    "GET /equity-curve": ("?book=paper:USDT&period=1d", {"book": "paper:USDT"}),
+    "GET /performance": ("?book=paper:USDT", {"trades": 4, "pnl": "23.5", "fees": "2"}),
+    "GET /exchanges": ("", {"total": 1}),
+    "GET /exchanges/{exchange_id}": ("", {"slug": "sim", "markets": 1}),
+    "GET /accounts": ("", {}),
+    "GET /accounts/{account_id}": ("", {"balances": [{"currency": "USDT", "free": "5000"}]}),
+    "GET /bots": ("?status=running", {"total": 1}),
+    "POST /bots": (lambda at: BOT | {"account": at["account_id"], "market": at["market_id"]}, {"status": "draft"}),
+    "GET /bots/{bot_id}": ("", {"why": "A draft: it was never started.", "run": None}),
+    "PATCH /bots/{bot_id}": ({"params": {"upper": 120}}, {"params": {"lower": 90.0, "upper": 120.0}}),
+    "POST /bots/{bot_id}/start": ({}, {"status": "running"}),
+    "POST /bots/{bot_id}/pause": ({}, {"status": 409}),
+    "POST /bots/{bot_id}/resume": ({}, {"status": 409}),
+    "POST /bots/{bot_id}/stop": ({"position": "keep"}, {"status": 409}),
+    "GET /positions": ("", {"total": 1}),
+    "GET /positions/{position_id}": ("", {"amount": "4", "unrealized": "5", "value": "405"}),
+    "GET /trades": ("", {"total": 4, "total_exact": True, "total_pages": 1, "has_next": False}),
+    "GET /trades/{trade_id}": ("", {"amount": "0.5", "fee": "0.05"}),
+    "GET /orders": ("", {"total": 6}),
+    "GET /orders/{order_id}": ("", {"filled": "0", "status": "open"}),
+    "GET /markets": ("?q=btc", {"total": 1}),
+    "GET /markets/{market_id}": ("", {"tick": "0.01", "lot": "0.0001"}),
+    "GET /markets/{market_id}/ticker": ("", {"last": 101.25, "change_24h": 0.0125}),
+    "GET /markets/{market_id}/candles": ("?limit=3", {"volume": [12.5, 12.5, 12.5]}),
+    "GET /markets/{market_id}/indicators": ("?limit=1&names=sma", {"timeframe": "1m"}),
+    "GET /strategies": ("", {}),
+    "GET /strategies/{kind}": ("", {"kind": "grid", "margin": False}),
+    "POST /backtests": (lambda at: {"market": at["market_id"], "kind": "grid", "params": PARAMS}, {"candles": 300}),
+    "POST /batch": ({"paths": ["/api/health"]}, {}),
+    "GET /health": ("", {"status": "ok", "database": True, "redis": True}),
+}
+STATUSES = {"POST /bots": 201} | dict.fromkeys(
+    (f"POST /bots/{{bot_id}}/{action}" for action in ("pause", "resume", "stop")), 409
+)
+
+
+def test_the_table_has_every_endpoint():
+    documented = {
+        f"{method.upper()} {path.removeprefix('/api')}" for path, ways in schema()["paths"].items() for method in ways
+    }
+    assert set(TABLE) == documented
+
+
+@pytest.mark.parametrize("operation", TABLE)
+def test_an_endpoint_answers(operation, ask, places):
+    method, _, path = operation.partition(" ")
+    sent, expected = TABLE[operation]
+    address = path.lstrip("/").format(**places)
+    if callable(sent):
+        sent = sent(places)
+    answer = ask(address, sent, method) if method != "GET" else ask(address + sent)
+    assert answer.status_code == STATUSES.get(operation, 200), answer.data
+    assert {name: answer.data[name] for name in expected} == expected
+
+
+def test_stats_count_bots_by_status_and_sum_books(ask, bot, draft):
+    data = ask("stats").data
+    assert data["bots"] == {"draft": 1, "running": 1, "paused": 0, "stopped": 0, "failed": 0}
+    (book,) = data["books"]
+    assert (book["book"], book["equity"], book["pnl"]) == ("paper:USDT", 1023.5, 23.5)
+
+
+def test_a_curve_is_columns_that_end_now(ask, bot):
+    data = ask("equity-curve?book=paper:USDT&period=1d").data
+    assert len(data["time"]) == len(data["equity"]) == len(data["pnl"]) == 400
+    assert data["time"] == sorted(data["time"])
+    assert ask("equity-curve?book=live:EUR").data["time"] == []
+
+
+def test_performance_is_told_by_kind_and_market(ask, bot):
+    (share,) = ask("performance?book=paper:USDT&period=all").data["shares"]
+    assert (share["kind"], share["symbol"], share["trades"], share["pnl"]) == ("grid", "BTC/USDT", 4, "23.5")
+
+
+def test_every_kind_is_described_with_bounds_units_and_defaults(ask, db):
+    data = ask("strategies").data
+    assert {one["kind"] for one in data["items"]} == set(KINDS)
+    grid = next(one for one in data["items"] if one["kind"] == "grid")
+    lines = next(entry for entry in grid["parameters"] if entry["name"] == "lines")
+    assert (lines["type"], lines["least"], lines["most"], lines["default"]) == ("whole", 2, 1000, 20)
+    assert {entry["name"] for entry in data["limits"]} >= {"max_position", "max_drawdown"}
+
+
+def test_an_exchanges_configuration_is_told_nobody(ask, bot):
+    exchange = bot.market.exchange
+    exchange.ccxt_config = {"apiKey": "hidden treasure"}
+    exchange.save()
+    for path in ("exchanges", f"exchanges/{exchange.pk}", "markets", "accounts"):
+        assert "hidden treasure" not in ask(path).content.decode()
+
+
+def test_indicators_fit_their_candles(ask, bot):
+    data = ask(f"markets/{bot.market_id}/indicators?names=sma,rsi&limit=7").data
+    assert data["time"] == ask(f"markets/{bot.market_id}/candles?limit=7").data["time"]
+    assert [len(data["indicators"][name][name]) for name in ("sma", "rsi")] == [7, 7]
+
+
+def test_a_backtest_is_the_engines_own(ask, bot):
+    data = ask("backtests", {"market": bot.market_id, "kind": "grid", "params": PARAMS, "capital": "1000"}).data
+    assert Decimal(data["final_equity"]) == pytest.approx(Decimal(repr(data["equity"][-1])))
+    assert data["trades"] == data["metrics"]["trades"] > 0
+    assert len(data["time"]) == len(data["equity"]) == 300
+
+
+def test_a_batch_answers_each_read_as_if_it_came_alone(ask, bot):
+    paths = ["/api/trades?page_size=10&fields=id", f"/api/bots/{bot.pk}", "/api/bots/99999", "/api/trades?page=0"]
+    answers = ask("batch", {"paths": paths}).data["answers"]
+    alone = [ask(path.removeprefix("/api/")) for path in paths]
+    assert [one["status"] for one in answers] == [200, 200, 404, 422]
+    assert [one["body"] for one in answers] == [one.data for one in alone]
+
+
+@pytest.mark.parametrize("paths", [[], ["/api/stats"] * 21, ["/bots/"], ["https://example.org/api/"], ["/api/\0"]])
+def test_a_batch_is_bounded_and_stays_inside(ask, db, paths):
+    assert ask("batch", {"paths": paths}).status_code == 422
+
+
+def test_a_batch_changes_nothing(ask, draft):
+    (answer,) = ask("batch", {"paths": [f"/api/bots/{draft.pk}/start"]}).data["answers"]
+    assert answer["status"] == 405
+    draft.refresh_from_db()
+    assert draft.status == "draft"
