@@ -4,7 +4,7 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from dashboard.api import application
-from dashboard.views import bot, bot_actions, bots, halt, markets, overview, status, system
+from dashboard.views import api_tokens, bot, bot_actions, bots, halt, markets, overview, status, system
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -24,6 +24,9 @@ urlpatterns = [
     path("health", status.health, name="health"),
     path("ready", status.ready, name="ready"),
     path("metrics", status.metrics, name="metrics"),
+    path("settings/tokens/", api_tokens.api_tokens, name="api-tokens"),
+    path("settings/tokens/<int:token_id>/revoke/", api_tokens.revoke_api_token, name="revoke-api-token"),
+    path("api/docs/", api_tokens.api_reference, name="api-reference"),
     path("api/", application.urls),
     # Log in and out
     path("login/", auth.LoginView.as_view(template_name="registration/login.html"), name="login"),

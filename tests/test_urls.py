@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from dashboard import tokens
+from dashboard.models import ApiToken
 from tests.dashboard.cast import make_bot, make_market, make_user
 
 PUBLIC = {"login", "health", "ready", "metrics"}
 EVERYBODYS = {
+    "api-tokens",
+    "api-reference",
     "overview",
     "equity",
     "bots",
@@ -21,7 +25,7 @@ EVERYBODYS = {
     "logout",
 }
 STAFFS = {"system"}
-OWNERS = {"bot", "bot-chart", "bot-equity", "bot-action"}
+OWNERS = {"bot", "bot-chart", "bot-equity", "bot-action", "revoke-api-token"}
 # Of the admin, what needs no login: the form itself and what leads to it, and words without data.
 ADMIN_PUBLIC = {"admin:login", "admin:logout"}
 FRAGMENT = {"HX-Request": "true"}
@@ -54,12 +58,16 @@ def filled(path, pk):
 
 def address(name, bot):
     first = {"bot": bot.pk, "market": bot.market_id}.get(name.partition("-")[0])
+    if name == "revoke-api-token":
+        first = ApiToken.objects.get(owner=bot.owner).pk
     return reverse(name, args=[*([first] if first else []), *(["stop"] if name == "bot-action" else [])])
 
 
 @pytest.fixture
 def bot(db):
-    return make_bot(make_user("owner"), make_market())
+    owner = make_user("owner")
+    tokens.create(owner, "script", "read")
+    return make_bot(owner, make_market())
 
 
 def test_every_address_says_who_may_see_it():
