@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -244,6 +245,7 @@ class BotForm(BotModelForm):
                 self.add_error(field, sentence)
 
 
+@cache
 def form_for(kind_slug: str, base: type[Any] = BotForm) -> type[Any]:
     """The form class of a kind, made of another; of the first kind when there is no such one."""
     kind = KINDS.get(kind_slug) or next(iter(KINDS.values()))

@@ -57,6 +57,16 @@ def downsample(time: Sequence[float], value: Sequence[float], most: int) -> tupl
     return x[kept].tolist(), y[kept].tolist()
 
 
+def extremes(value: Column, most: int) -> Times:
+    """Indices of at most `most` (>= 4) points, ascending: ends, and the lowest and highest of each stretch."""
+    if len(value) <= most:
+        return np.arange(len(value))
+    edges = np.linspace(0, len(value), (most - 2) // 2 + 1).astype(np.int64)
+    pairs = [(begin + value[begin:end].argmin(), begin + value[begin:end].argmax())
+             for begin, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]  # fmt: skip
+    return np.unique(np.array([0, len(value) - 1, *(index for pair in pairs for index in pair)], np.int64))
+
+
 def sparkline(values: Sequence[float], width: int = 96, height: int = 24) -> str:
     """Points of an SVG polyline over a box of that size, "" for fewer than two values; y grows downwards."""
     if len(values) < 2:

@@ -13,6 +13,7 @@ PUBLIC = {"login", "health", "ready", "metrics"}
 EVERYBODYS = {
     "api-tokens",
     "api-reference",
+    "new-bot",
     "overview",
     "equity",
     "bots",

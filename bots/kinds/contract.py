@@ -37,6 +37,8 @@ class Kind:
     series aligned with the candles, by name: those that columns(params) asks for, slugs of models whose predictions
     (bots/forecasts/) they hold, NaN where there is none.
 
+    suits: for which market or wish it is made, and what speaks against it, in a sentence or two.
+
     margin: it needs a market that is traded on margin, a swap; its parameters may have a field `leverage`.
     """
 
@@ -54,6 +56,7 @@ class Kind:
     tags: tuple[str, ...]
     reasons: Mapping[str, str]
     notes: Mapping[int, str]
+    suits: str = ""
     warnings: frozenset[int] = frozenset()  # notes that a person should look at
     margin: bool = False
     columns: Callable[[Any], tuple[str, ...]] = no_columns

@@ -211,6 +211,7 @@ KIND = Kind(
     slug="infinity_grid",
     label="Infinity grid",
     summary="A grid without an upper price: keeps the value of what it holds constant and sells every rise.",
+    suits="Suits a market that rises over months with swings on the way. A long fall leaves it holding.",
     params=Params,
     slots=slots,
     vector=vector,

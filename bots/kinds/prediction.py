@@ -109,6 +109,7 @@ KIND = Kind(
     slug="prediction",
     label="Prediction",
     summary="Enters and leaves on a model's probability of a rise, with stop loss, targets and trailing stop.",
+    suits="Suits trying what a trained model is worth; look at its hit rate before you give it money.",
     params=Params,
     slots=directional.slots,
     vector=vector,

@@ -90,6 +90,7 @@ KIND = Kind(
     slug="signal",
     label="Signal",
     summary="Enters and leaves on rules over prices and indicators, with stop loss, targets and trailing stop.",
+    suits="Suits a rule of your own, tested on the past first; trends and breakouts most of all.",
     params=Params,
     slots=directional.slots,
     vector=vector,

@@ -224,6 +224,7 @@ KIND = Kind(
     slug="trailing",
     label="Trailing",
     summary="Buys after the price has turned up from its low, sells after it has turned down from its high.",
+    suits="Suits swings of several percent that you want to follow to their turn, not to guess.",
     params=Params,
     slots=slots,
     vector=vector,

@@ -252,6 +252,7 @@ for (const link of document.querySelectorAll("[data-timeframe]")) {
     event.preventDefault();
     timeframe = link.dataset.timeframe;
     choose(link);
+    document.dispatchEvent(new CustomEvent("timeframe", { detail: timeframe }));
     load().then(() => chart.timeScale().scrollToRealTime());
   });
 }
@@ -279,4 +280,9 @@ for (const chip of document.querySelectorAll("[data-layer]")) {
 }
 onChange(`market:${settings.market}`, quietly(loadNewer));
 if (botUrl) onChange(element.dataset.topic, quietly(loadOverlay));
+// What a form would have a bot do, in the shape of a bot's own overlay.
+document.addEventListener("overlay", (event) => {
+  overlay = event.detail;
+  if (columns.time.length) drawOverlay(palette());
+});
 load();

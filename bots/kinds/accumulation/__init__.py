@@ -183,6 +183,7 @@ KIND = Kind(
     slug="accumulation",
     label="Accumulation",
     summary="Buys for the same money at fixed intervals, more after a fall if wanted.",
+    suits="Suits building a position over weeks or months, whatever the price does.",
     params=Params,
     slots=slots,
     vector=vector,

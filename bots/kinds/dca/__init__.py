@@ -24,6 +24,7 @@ KIND = Kind(
     slug="dca",
     label="DCA",
     summary="Buys a falling price in growing steps and sells everything at one profit.",
+    suits="Suits markets that fall and recover. Each further order needs money, so a long fall ties all of it up.",
     params=Params,
     slots=slots,
     vector=vector,

@@ -17,6 +17,7 @@ KIND = Kind(
     slug="futures_grid",
     label="Futures grid",
     summary="Buys low and sells high between two prices with leverage: long, short or neutral.",
+    suits="Suits swings within a range with less money or a falling price; leverage brings a liquidation price.",
     margin=True,
     params=Params,
     slots=slots,

@@ -16,6 +16,7 @@ KIND = Kind(
     slug="futures_position",
     label="Futures position",
     summary="Holds a position with leverage, long or short, with take profits, stop loss and trailing stop.",
+    suits="Suits one planned trade with entry, targets and stop, long or short, repeated if wanted.",
     margin=True,
     params=Params,
     slots=slots,

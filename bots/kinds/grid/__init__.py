@@ -30,6 +30,7 @@ KIND: Final = Kind(
     slug="grid",
     label="Grid",
     summary="Buys low and sells high between two prices.",
+    suits="Suits a price that swings sideways within a range. Left below it, it holds what it bought.",
     params=Params,
     slots=slots,
     vector=vector,

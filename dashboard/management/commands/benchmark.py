@@ -11,6 +11,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from bots.benchmarks import cycle, engine
+from dashboard.benchmarks import preview
 from markets.benchmarks import candles, gateway
 from orchestrator.benchmarks import Row, Subject
 
@@ -19,6 +20,7 @@ SUBJECTS: dict[str, tuple[Subject, str]] = {
     "cycle": (cycle, "What a worker needs for one closed candle of many bots."),
     "gateway": (gateway, "Loading one exchange of ccxt, and a turn in the request budget."),
     "candles": (candles, "Storing and loading candles against Django's own ways."),
+    "preview": (preview, "What the server needs to try a bot while its form is filled in."),
 }
 
 

@@ -1,0 +1,241 @@
+"""What the form of a bot shows while it is filled in: how it would have done, and which orders it would place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+
+from bots import limits, prospects, trials
+from bots.engine.types import BUY, ORDER_TYPES
+from bots.history import HISTORY, KnownBars, Stored, last_days, source_of
+from bots.kinds.parameters import ParamsError
+from bots.models import Account, Balance
+from bots.records import terms_of
+from bots.trials import Opening, Settings, Tried
+from dashboard import charts, formats
+from dashboard.forms import OwnBotForm
+from markets.models import Market
+from markets.series import TIMEFRAME_NAMES, Candles
+
+POINTS: Final = 400  # of the equity curve
+MARKS: Final = 2_000  # trades on the chart, the last ones
+ROWS: Final = 40  # orders in the table
+FEW: Final = 50  # candles, too few to say anything
+
+
+@dataclass(slots=True)
+class Preview:
+    """problems: sentences by field; strip, facts: label, value and note each; chart: for the script."""
+
+    problems: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    strip: list[dict[str, Any]] = field(default_factory=list)
+    facts: list[dict[str, Any]] = field(default_factory=list)
+    orders: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+    orders_count: int = 0
+    period: str = ""
+    chart: dict[str, Any] = field(default_factory=dict)
+
+
+def preview(form: OwnBotForm, chart_timeframe: int, released: Decimal = Decimal(0)) -> Preview:
+    """Of what was typed, valid or not. released: money that the bot would get back first, quote."""
+    shown = Preview()
+    ready = form.tryable()
+    shown.problems = {name: " ".join(map(str, found)) for name, found in form.errors.items()}
+    market = form.cleaned_data.get("market")
+    if market is None:
+        return shown
+    shown.facts = _money_facts(form, market, released)
+    if ready:
+        _try(form, market, chart_timeframe, shown)
+    return shown
+
+
+def _try(form: OwnBotForm, market: Market, chart_timeframe: int, shown: Preview) -> None:
+    data, stored = form.cleaned_data, stored_of(market)
+    timeframe, money = data["timeframe"], float(data["allocation"])
+    try:
+        settings = trials.settings_of(
+            form.bot_kind, form.instance.params, form.instance.limits, terms_of(market), money, (market.pk, timeframe)
+        )
+    except ParamsError as error:
+        shown.problems |= error.problems
+        return
+    known = HISTORY.candles(market.pk, timeframe, stored)
+    candles = last_days(known, int(data["days"]))
+    shown.missing = _missing(market, timeframe, candles, int(data["days"]), stored)
+    price = market.last or (float(known.close[-1]) if len(known) else None)
+    if price is not None:
+        _show_opening(shown, trials.opening(settings, price), market, price)
+    if len(candles) >= 2:
+        result = trials.tried(settings, candles, KnownBars(known))
+        _show_result(shown, result, settings, market, chart_timeframe)
+
+
+def stored_of(market: Market) -> Stored:
+    """Of a market with its feeds prefetched."""
+    return {feed.timeframe: feed.synced_to for feed in market.feeds.all()}
+
+
+def _missing(market: Market, timeframe: int, candles: Candles, days: int, stored: Stored) -> list[str]:
+    """What there is, and what would bring more; nothing when the period is covered."""
+    name, wanted = TIMEFRAME_NAMES[timeframe], days * 86_400 // timeframe
+    if len(candles) >= 0.98 * wanted:
+        return []
+    count = f"{len(candles):,} of {wanted:,} candles of {name} are stored"
+    if source_of(stored, timeframe) is None:
+        return [
+            f"No candles of {name} are stored for {market.symbol}, nor shorter ones to make them of.",
+            f"Starting the bot switches a {name} feed on; `manage.py import_candles` loads a file with more.",
+        ]
+    kept = "" if len(candles) < FEW else f", since {_day(int(candles.time[0]))}"
+    return [
+        f"{count}{kept}; the rest of the {days} days is not there.",
+        "The feed collects more as time goes on; `manage.py import_candles` loads older ones from a file.",
+    ]
+
+
+def _day(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d}"
+
+
+def _show_opening(shown: Preview, opening: Opening, market: Market, price: float) -> None:
+    orders = np.sort(opening.orders, order="price")[::-1]
+    waiting = orders[orders["price"] > 0.0]
+    shown.orders_count = len(orders)
+    shown.orders = [_order(one, market, price) for one in orders[:ROWS]]
+    shown.chart["orders"] = {
+        "side": ["buy" if side == BUY else "sell" for side in waiting["side"].tolist()],
+        "price": waiting["price"].tolist(),
+        "amount": waiting["amount"].tolist(),
+    }
+    shown.facts += _opening_facts(opening, market, price)
+
+
+def _order(record: Any, market: Market, price: float) -> tuple[str, str, str, str, str]:
+    """Side, type, price, amount, distance."""
+    at = float(record["price"])
+    return (
+        "buy" if record["side"] == BUY else "sell",
+        ORDER_TYPES[record["type"]],
+        formats.price(at, market.tick) if at else "market",
+        formats.amount(float(record["amount"]), market.lot),
+        formats.percent(at / price - 1.0) if at else formats.NOTHING,
+    )
+
+
+def _opening_facts(opening: Opening, market: Market, price: float) -> list[dict[str, Any]]:
+    bought = float((opening.trades["side"] * opening.trades["amount"]).sum())
+    found = []
+    if bought:
+        verb = "Bought at once" if bought > 0 else "Sold short at once"
+        value = f"{formats.amount(abs(bought), market.lot)} {market.base}"
+        found.append(_fact(verb, value, f"{formats.money(abs(bought) * price, market.quote)} {market.quote}"))
+    found.append(_fact("Orders that wait", formats.number(len(opening.orders), 0)))
+    for name, at in zip(("below", "above"), opening.liquidation, strict=True):
+        if at is not None:
+            value = f"{formats.price(at, market.tick)} {market.quote}"
+            note = f"{formats.percent(at / price - 1.0)} from the price, all its orders filled"
+            found.append(_fact(f"Liquidated {name}", value, note))
+    return found
+
+
+def _fact(label: str, value: Any, note: str = "") -> dict[str, Any]:
+    return {"label": label, "value": value, "note": note}
+
+
+def _money_facts(form: OwnBotForm, market: Market, released: Decimal) -> list[dict[str, Any]]:
+    """Least and most money, and what a cycle costs and earns, as far as the parameters can be read."""
+    kind, terms, found = form.bot_kind, terms_of(market), []
+    params = form.instance.params
+    try:
+        read = kind.read(params or {})
+    except ParamsError:
+        return []
+    if not any(name.startswith("param_") for name in form.errors):
+        least = prospects.least_allocation(kind, read, terms)
+        if least is not None:
+            found.append(_fact("Least investment", f"{_upward(least)} {market.quote}", "for the market's least order"))
+    found += _most(form, market, params or {}, released)
+    if any(name.startswith("param_") for name in form.errors):
+        return found
+    cycle = prospects.cycle(read, terms)
+    found.append(_fact("Fees of a cycle", _span(cycle.fees), "of what was bought"))
+    if cycle.profit is not None:
+        found.append(_fact("Profit of a grid", _span(cycle.profit), "after fees"))
+    return found
+
+
+def _most(form: OwnBotForm, market: Market, params: Mapping[str, Any], released: Decimal) -> list[dict[str, Any]]:
+    account: Account | None = form.cleaned_data.get("account")
+    if account is None:
+        return []
+    free = Balance.objects.filter(account=account, currency=market.quote).values_list("free", flat=True).first()
+    most, note = (free or Decimal(0)) + released, f"free on {account.name}"
+    if account.max_exposure is not None:
+        room = account.max_exposure / Decimal(repr(limits.leverage_of(form.bot_kind, params)))
+        if room < most:
+            most, note = room, f"max_exposure of {account.name}"
+    return [_fact("Most investment", f"{formats.money(most, market.quote)} {market.quote}", note)]
+
+
+def _upward(money: float) -> str:
+    digits = 2 if money >= 1 else 8
+    return formats.number(float(np.ceil(money * 10**digits) / 10**digits), digits)
+
+
+def _span(ends: tuple[float, float]) -> str:
+    least, most = (formats.percent(end) for end in ends)
+    return least if least == most else f"{least} … {most}"
+
+
+def _show_result(shown: Preview, result: Tried, settings: Settings, market: Market, chart_timeframe: int) -> None:
+    candles, found, capital = result.candles, result.metrics, settings.capital
+    shown.period = f"{_day(int(candles.time[0]))} … {_day(int(candles.time[-1]))}"
+    held, below = formats.percent(found["buy_and_hold"]), formats.percent(found["under_water"])
+    shown.strip = [
+        _fact("Return", formats.percent_change(found["total_return"]), f"held: {held}"),
+        _fact("At worst", formats.percent_change(result.worst / capital - 1.0), "path inside the candles"),
+        _fact("At best", formats.percent_change(result.best / capital - 1.0), "path inside the candles"),
+        _fact("Drawdown", formats.percent(found["max_drawdown"]), f"under water for {below}"),
+        _fact("Trades", formats.number(found["trades"], 0), f"won {formats.percent(found['win_rate'])}"),
+        _fact("Fees", formats.money(found["fees"], market.quote), market.quote),
+        _fact("Sharpe", formats.number(found["sharpe"], 2), f"a year's pace {formats.percent(found['annual_return'])}"),
+    ]
+    shown.chart |= curves(candles, result.steps.equity, capital) | {
+        "trades": marks(result.steps.trades, chart_timeframe),
+        "digits": formats.money_digits(market.quote),
+        "currency": market.quote,
+    }
+
+
+def curves(candles: Candles, equity: Any, capital: float) -> dict[str, Any]:
+    """Columns of the equity and of buying and holding: at most POINTS, with every extreme of the equity."""
+    kept = charts.extremes(equity, POINTS)
+    held = capital * candles.close[kept] / candles.open[0]
+    rounded = (np.round(column, 4 if capital > 10 else 8).tolist() for column in (equity[kept], held))
+    return {
+        "base": capital,
+        **dict(zip(("equity", "held"), rounded, strict=True)),
+        "time": charts.seconds(candles.time[kept]),
+    }
+
+
+def marks(trades: Any, timeframe: int) -> dict[str, list[Any]]:
+    """The last trades gathered per candle of a chart (seconds) and side, as charts.markers() has them."""
+    last = trades[-MARKS:]
+    candle = last["time"] // 1000 // timeframe * timeframe
+    keys, place = np.unique(2 * candle + (last["side"] != BUY), return_inverse=True)
+    amount = np.bincount(place, last["amount"], len(keys))
+    return {
+        "time": (keys // 2).tolist(),
+        "side": ["sell" if key % 2 else "buy" for key in keys.tolist()],
+        "price": (np.bincount(place, last["amount"] * last["price"], len(keys)) / amount).tolist(),
+        "amount": amount.tolist(),
+        "count": np.bincount(place, minlength=len(keys)).tolist(),
+    }
