@@ -163,7 +163,7 @@ class BotAdmin(BotModelAdmin):
         return prefilled(super().get_changeform_initial_data(request), "market")
 
     def save_model(self, request: HttpRequest, obj: Bot, form: Any, change: bool) -> None:
-        services.configure(obj)
+        services.configure(obj, request.user.get_username())
 
     def get_fieldsets(self, request: HttpRequest, obj: Bot | None = None) -> Any:
         kind = KINDS.get(_kind(request, obj)) or next(iter(KINDS.values()))

@@ -108,7 +108,7 @@ def sum_up() -> int:
     """
     values: dict[str, Any] = {"now": timezone.now(), "every": timedelta(milliseconds=EQUITY_EVERY)}
     values |= {"tick": timedelta(microseconds=1), "fine": FINE_EQUITY_KEPT}
-    values |= { "late_ids": LATE_IDS, "late": LATE_TIME}
+    values |= {"late_ids": LATE_IDS, "late": LATE_TIME}
     with connection.cursor() as cursor:
         cursor.execute(_BOOKS, values)
         return int(cursor.rowcount)

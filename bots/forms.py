@@ -158,10 +158,11 @@ class BotForm(BotModelForm):
                 self.fields[name].disabled = True
                 self.fields[name].help_text = "Fixed until the bot is stopped."
 
-    def save(self, commit: bool = True) -> Bot:
+    def save(self, commit: bool = True, by: str = "") -> Bot:
+        """by: who saves it."""
         bot = super().save(commit=False)
         if commit:
-            services.configure(bot)
+            services.configure(bot, by)
         return bot
 
     def clean_name(self) -> str:

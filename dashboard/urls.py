@@ -4,7 +4,19 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from dashboard.api import application
-from dashboard.views import api_tokens, bot, bot_actions, bot_form, bots, halt, markets, overview, status, system
+from dashboard.views import (
+    api_tokens,
+    bot,
+    bot_actions,
+    bot_edit,
+    bot_form,
+    bots,
+    halt,
+    markets,
+    overview,
+    status,
+    system,
+)
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -14,6 +26,7 @@ urlpatterns = [
     path("bots/", bots.bots, name="bots"),
     path("bots/new/", bot_form.new_bot, name="new-bot"),
     path("bots/<int:bot_id>/", bot.bot, name="bot"),
+    path("bots/<int:bot_id>/edit/", bot_edit.edit_bot, name="bot-edit"),
     path("bots/<int:bot_id>/<slug:name>/", bot_actions.bot_action, name="bot-action"),
     path("bots/<int:bot_id>/chart.json", bot.bot_chart_json, name="bot-chart"),
     path("bots/<int:bot_id>/equity.json", bot.bot_equity_json, name="bot-equity"),

@@ -26,7 +26,7 @@ EVERYBODYS = {
     "logout",
 }
 STAFFS = {"system"}
-OWNERS = {"bot", "bot-chart", "bot-equity", "bot-action", "revoke-api-token"}
+OWNERS = {"bot", "bot-edit", "bot-chart", "bot-equity", "bot-action", "revoke-api-token"}
 # Of the admin, what needs no login: the form itself and what leads to it, and words without data.
 ADMIN_PUBLIC = {"admin:login", "admin:logout"}
 FRAGMENT = {"HX-Request": "true"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bots.models.account import Account, Balance, Mode
 from bots.models.bot import Bot, BotQuerySet
+from bots.models.change import BotChange
 from bots.models.event import Event
 from bots.models.funding import FundingPayment
 from bots.models.halt import Halt
@@ -19,6 +20,7 @@ __all__ = [
     "Balance",
     "BookSnapshot",
     "Bot",
+    "BotChange",
     "BotQuerySet",
     "EquitySnapshot",
     "Event",

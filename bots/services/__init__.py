@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bots.guards import Refused
 from bots.services.accounts import deposit, open_paper_account
+from bots.services.changing import Change, change, foresee
 from bots.services.configuration import ALIVE, FIXED_WHILE_ALIVE, configure, plain_params, validate
 from bots.services.ends import end_live, ending, stop
 from bots.services.lifecycle import new_run, now_of, pause, resume, start, withdraw
@@ -11,11 +12,14 @@ from bots.services.lifecycle import new_run, now_of, pause, resume, start, withd
 __all__ = [
     "ALIVE",
     "FIXED_WHILE_ALIVE",
+    "Change",
     "Refused",
+    "change",
     "configure",
     "deposit",
     "end_live",
     "ending",
+    "foresee",
     "new_run",
     "now_of",
     "open_paper_account",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,7 @@ from bots import limits
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import ParamsError
-from bots.models import Bot
+from bots.models import Bot, BotChange
 from bots.records import terms_of
 from markets.models import Market
 from orchestrator import notify
@@ -61,14 +62,37 @@ def plain_params(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def configure(bot: Bot) -> None:
-    """Store what a person may set, a new bot whole. What happened since the bot was read is not turned back."""
+def configure(bot: Bot, by: str = "", note: str = "") -> None:
+    """Store what a person may set, a new bot whole. What happened since the bot was read is not turned back.
+
+    by: who sets it; note: since when it holds. Both are kept with what changed.
+    """
     bot.updated_at = timezone.now()
-    if bot.pk is None:
-        bot.save()
-        return
     with transaction.atomic():
+        if bot.pk is None:
+            bot.save()
+            BotChange.objects.create(bot=bot, by=by, note="Created.")
+            return
         now = Bot.objects.select_for_update().get(pk=bot.pk)
-        fixed = FIXED_WHILE_ALIVE if now.status in ALIVE else ()
-        bot.save(update_fields=[name for name in CONFIGURED if name not in fixed])
+        alive = now.status in ALIVE
+        changed = differences(now, bot, FIXED_WHILE_ALIVE if alive else ())
+        if changed:
+            usual = "Holds from the next start." if alive else ""
+            BotChange.objects.create(bot=bot, by=by, note=note or usual, changes=changed)
+        bot.save(update_fields=[name for name in CONFIGURED if not alive or name not in FIXED_WHILE_ALIVE])
         notify.changed([notify.bot_topic(now.owner_id, bot.pk)])
+
+
+def differences(before: Bot, after: Bot, fixed: Sequence[str] = ()) -> dict[str, list[Any]]:
+    """Setting -> [before, after] as JSON has them; None for a parameter or limit that is not set."""
+    old, new = (_settings(one) for one in (before, after))
+    names = [name for name in (*old, *new) if name not in fixed]
+    return {name: [old.get(name), new.get(name)] for name in names if old.get(name) != new.get(name)}
+
+
+def _settings(bot: Bot) -> dict[str, Any]:
+    own: dict[str, Any] = {
+        "name": bot.name, "account": bot.account.name, "market": bot.market.symbol, "kind": bot.kind,
+        "timeframe": bot.timeframe, "allocation": f"{Decimal(bot.allocation).normalize():f}",
+    }  # fmt: skip
+    return {**own, **bot.params, **{f"limit {name}": value for name, value in bot.limits.items()}}

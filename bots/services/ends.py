@@ -43,7 +43,7 @@ def end_live(run: Run, close_position: bool, opening: str) -> None:
         live_ends.fail(run.pk, str(error))
         return
     if close_position and run.position:
-        _require_closable(run)
+        require_closable(run)
     live_ends.begin(run, engine, close_position, opening)
     rest = " and sells its position" if close_position and run.position else ""
     say(run.bot, run, "stopping", f"Stopping: the exchange withdraws its orders{rest}.", Bot.Status.RUNNING)
@@ -65,7 +65,7 @@ def ending(run: Run, close_position: bool, code: str, opening: str) -> Outcome:
     return outcome
 
 
-def _require_closable(run: Run) -> float:
+def require_closable(run: Run) -> float:
     """The last price, at which the position can be sold (or bought back). Raises Refused."""
     price, market = run.market.last or run.last_price, run.market
     if price is None:
@@ -83,7 +83,7 @@ def _closed(run: Run) -> Outcome:
 
     Raises Refused.
     """
-    price = _require_closable(run)
+    price = require_closable(run)
     engine = resumed_engine(run)
     engine.want_flat()
     now = int(timezone.now().timestamp() * 1000)

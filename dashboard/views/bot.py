@@ -14,6 +14,7 @@ from bots.kinds import KINDS
 from bots.kinds.margin import liquidation_price
 from bots.models import Bot, Event, Order, Position, Run, Trade
 from dashboard import charts, figures, formats, parameters, rows
+from dashboard.changes import change_rows
 from dashboard.figures import PERIODS
 from dashboard.paging import Page, page
 from dashboard.views.bot_actions import actions_for
@@ -22,7 +23,7 @@ from dashboard.views.markets import chart_settings
 from dashboard.views.owned import owned_bot
 from markets.series import TIMEFRAMES
 
-TABS = {"trades": "Trades", "orders": "Open orders", "log": "Event log", "runs": "Runs"}
+TABS = {"trades": "Trades", "orders": "Open orders", "log": "Event log", "runs": "Runs", "changes": "Changes"}
 PAGE_SIZE = 25
 LATEST_EVENTS = 12  # shown
 TOLD = 100  # read, for the answer why it does not trade
@@ -158,6 +159,9 @@ def _tab(request: HttpRequest, bot: Any, tab: str, now: datetime) -> dict[str, A
     if tab == "runs":
         shown = page(request.GET, bot.runs.defer("state", "orders").order_by("-number"), PAGE_SIZE)
         return {"page": shown, "runs": rows.run_rows(shown.rows, bot.market, now)}
+    if tab == "changes":
+        shown = page(request.GET, bot.changes.order_by("-id"), PAGE_SIZE)
+        return {"page": shown, "changes": change_rows(shown.rows, now)}
     trades = Trade.objects.filter(bot=bot).select_related("bot", "market").order_by("-time", "-id")
     shown = page(request.GET, trades, PAGE_SIZE)
     return {"page": shown, "trades": rows.trade_rows(shown.rows, now)}

@@ -73,6 +73,9 @@ def bot_action(request: HttpRequest, bot_id: int, name: str) -> HttpResponse:
     bot = owned_bot(request, bot_id)
     if request.method == "POST":
         return _done(request, bot, action)
+    if bot.status not in action.statuses:
+        messages.info(request, f"{bot.name} is {bot.status}: there is nothing to {action.label.lower()}.")
+        return redirect(bot)
     position = _position(bot)
     context = {
         "nav": "bots",

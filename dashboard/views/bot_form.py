@@ -44,7 +44,7 @@ def new_bot(request: HttpRequest) -> HttpResponse:
     typed = _posted(request) if request.method == "POST" else _typed(request, kind, accounts, markets)
     form = own_form_for(kind.slug)(typed, owner=request.user)
     if request.method == "POST" and form.is_valid():
-        return _created(request, form.save())
+        return _created(request, form.save(by=request.user.get_username()))
     context = form_context(request, form, markets) | {
         "heading": f"New {kind.label} bot",
         "kind": kind,
@@ -142,8 +142,9 @@ def _typed(request: HttpRequest, kind: Kind, accounts: list[Account], markets: l
 def typed_in_address(request: HttpRequest) -> dict[str, str]:
     """The chart's switch puts the name of a timeframe where the form has its seconds."""
     typed = {name: value for name, value in request.GET.items() if isinstance(value, str)}
-    name = typed.get("timeframe", "")
-    return typed | {"timeframe": str(TIMEFRAMES.get(name, name))}
+    if (name := typed.get("timeframe")) in TIMEFRAMES:
+        typed["timeframe"] = str(TIMEFRAMES[name])
+    return typed
 
 
 def _money(account: Account | None, market: Market) -> Decimal:

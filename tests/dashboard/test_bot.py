@@ -94,14 +94,6 @@ def test_only_what_is_possible_is_offered(page, owner, market, status, offered):
     assert {name for name in ("start", "pause", "resume", "stop") if f"/bots/{bot.pk}/{name}/" in text} == offered
 
 
-def test_configuration_is_linked_for_staff_alone(page, bot, owner):
-    link = f"/admin/bots/bot/{bot.pk}/change/"
-    assert link not in page(f"/bots/{bot.pk}/").text_
-    owner.is_staff = True
-    owner.save()
-    assert link in page(f"/bots/{bot.pk}/").text_
-
-
 @pytest.mark.parametrize("tab", ["trades", "orders", "log", "runs"])
 @pytest.mark.parametrize("rows", [1, 60])
 def test_it_takes_eight_queries_however_many_rows(page, owner, market, django_assert_num_queries, tab, rows):
