@@ -81,7 +81,8 @@ def _saved(
         form = form_for(kind.slug)(data, instance=bot)
         if not form.is_valid():
             raise ParamsError({_named(field): " ".join(map(str, said)) for field, said in form.errors.items()})
-        return form.save()
+        saved: Bot = form.save(by=owner.get_username())
+    return saved
 
 
 def _typed(kind: Kind, params: dict[str, Any], limited: dict[str, Any]) -> dict[str, Any]:
