@@ -5,21 +5,26 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 
-from markets import services
-from markets.models import Exchange, Feed, Market
+from markets import gateway, services
+from markets.models import CandleGap, Exchange, Feed, Market
 from markets.surface import GatewayError
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 if TYPE_CHECKING:
+    ExchangeFormBase = ModelForm[Exchange]
     ExchangeAdminBase = admin.ModelAdmin[Exchange]
+    CandleGapAdminBase = admin.ModelAdmin[CandleGap]
     MarketAdminBase = admin.ModelAdmin[Market]
     FeedAdminBase = admin.ModelAdmin[Feed]
 else:
-    ExchangeAdminBase = MarketAdminBase = FeedAdminBase = admin.ModelAdmin
+    ExchangeFormBase = ModelForm
+    ExchangeAdminBase = MarketAdminBase = FeedAdminBase = CandleGapAdminBase = admin.ModelAdmin
 
 
 def prefilled(initial: dict[str, Any], *keys: str) -> dict[str, Any]:
@@ -27,7 +32,19 @@ def prefilled(initial: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {name: value for name, value in initial.items() if name not in keys or _NUMBER.fullmatch(str(value))}
 
 
+class ExchangeForm(ExchangeFormBase):
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if cleaned and not self.errors:
+            try:
+                gateway.check(Exchange(**{name: cleaned[name] for name in ("slug", "name", "ccxt_id", "ccxt_config")}))
+            except GatewayError as error:
+                raise ValidationError(str(error)) from None
+        return cleaned
+
+
 class ExchangeAdmin(ExchangeAdminBase):
+    form = ExchangeForm
     list_display = ["name", "slug", "ccxt_id", "enabled", "created_at"]
     list_filter = ["enabled", "ccxt_id"]
     search_fields = ["name", "slug", "ccxt_id"]
@@ -79,13 +96,16 @@ class MarketAdmin(MarketAdminBase):
 
 
 class FeedAdmin(FeedAdminBase):
-    list_display = ["market", "timeframe", "enabled", "keep_days", "synced", "checked_at", "error"]
+    list_display = ["market", "timeframe", "enabled", "keep_days", "begins", "synced", "checked_at", "error"]
     list_filter = ["enabled", "timeframe", "market__exchange", ("error", admin.EmptyFieldListFilter)]
     list_select_related = ["market__exchange"]
     search_fields = ["market__symbol", "error"]
     autocomplete_fields = ["market"]
-    readonly_fields = ["synced", "checked_at", "error"]
+    readonly_fields = ["begins", "synced", "repaired", "checked_at", "error"]
     actions = ["recompute"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Feed]:
+        return Feed.objects.with_synced_from()
 
     @admin.action(description="Compute the indicators anew", permissions=["change"])
     def recompute(self, request: HttpRequest, feeds: QuerySet[Feed]) -> None:
@@ -97,9 +117,49 @@ class FeedAdmin(FeedAdminBase):
 
     @admin.display(description="last candle", ordering="synced_to", empty_value="–")
     def synced(self, feed: Feed) -> datetime | None:
-        return None if feed.synced_to is None else datetime.fromtimestamp(feed.synced_to / 1000, UTC)
+        return _moment(feed.synced_to)
+
+    @admin.display(description="first candle", empty_value="–")
+    def begins(self, feed: Feed) -> datetime | None:
+        return _moment(getattr(feed, "synced_from", None))
+
+    @admin.display(description="holes filled or declared up to", empty_value="–")
+    def repaired(self, feed: Feed) -> datetime | None:
+        return _moment(feed.repaired_to)
+
+
+class CandleGapAdmin(CandleGapAdminBase):
+    """To be read, and to be deleted: what is not declared is asked for again."""
+
+    list_display = ["market", "timeframe", "begins", "ends", "candles", "declared_at"]
+    list_filter = ["timeframe", "market__exchange"]
+    list_select_related = ["market__exchange"]
+    search_fields = ["market__symbol"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: CandleGap | None = None) -> bool:
+        return False
+
+    @admin.display(description="first missing", ordering="start")
+    def begins(self, gap: CandleGap) -> datetime | None:
+        return _moment(gap.start)
+
+    @admin.display(description="next there is", ordering="end")
+    def ends(self, gap: CandleGap) -> datetime | None:
+        return _moment(gap.end)
+
+    @admin.display(description="candles missing")
+    def candles(self, gap: CandleGap) -> int:
+        return (gap.end - gap.start) // (gap.timeframe * 1000)
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
 
 
 admin.site.register(Exchange, ExchangeAdmin)
 admin.site.register(Market, MarketAdmin)
 admin.site.register(Feed, FeedAdmin)
+admin.site.register(CandleGap, CandleGapAdmin)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Max, Min
 from psycopg.errors import UniqueViolation
 
 from markets import history, series
@@ -290,6 +290,13 @@ def gaps(market_id: int, timeframe: int, start: int | None = None, end: int | No
             {"market": market_id, "timeframe": timeframe, "start": start, "end": end, "step": timeframe * 1000},
         )
         return [(int(first), int(after)) for first, after in cursor.fetchall()]
+
+
+def extent(market_id: int, timeframe: int, start: int, end: int) -> tuple[int, int] | None:
+    """Open times of the first and the last stored candle with open time in [start, end) ms UTC, if there is any."""
+    rows = Candle.objects.filter(market_id=market_id, timeframe=timeframe, time__gte=start, time__lt=end)
+    found = rows.aggregate(first=Min("time"), last=Max("time"))
+    return None if found["first"] is None else (int(found["first"]), int(found["last"]))
 
 
 def backfill(

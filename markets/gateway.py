@@ -12,13 +12,13 @@ from markets import simulated
 from markets.budget import CLOCK, PATIENCE_S, Clock
 from markets.gateway_client import CcxtExchange
 from markets.gateway_errors import translated
-from markets.gateway_loading import exchange_class
+from markets.gateway_loading import exchange_class, require_exchange
 from markets.models import Exchange, Market
 from markets.simulated_quotes import SimulatedQuotes
 from markets.surface import Gateway, GatewayError, Trading
 from markets.trading import SimulatedTrading
 
-__all__ = ["FILE", "Gateway", "GatewayError", "Trading", "connect", "connect_trading"]
+__all__ = ["FILE", "Gateway", "GatewayError", "Trading", "check", "connect", "connect_trading"]
 
 # ccxt_id of an exchange that is known from imported files alone.
 FILE = "file"
@@ -39,6 +39,15 @@ def connect(exchange: Exchange, clock: Clock = CLOCK, patience: float = PATIENCE
     if exchange.is_simulated:
         return _simulated(exchange)
     return _connected(exchange, clock, patience)
+
+
+def check(exchange: Exchange) -> None:
+    """Whether an exchange could be connected to as it is set up. Raises GatewayError (permanent)."""
+    if exchange.is_simulated:
+        _simulated(exchange)
+    elif exchange.ccxt_id != FILE:
+        checked_config(exchange)
+        require_exchange(exchange.ccxt_id)
 
 
 def connect_trading(market: Market, account: str, label: str, timeframe: int, since: int) -> Trading:

@@ -23,11 +23,21 @@ _lock = threading.Lock()
 def exchange_class(ccxt_id: str) -> Any:
     """The class of an exchange. Raises GatewayError (permanent) when ccxt has none of this id."""
     with _lock:
-        _place("ccxt")
-        # Each exchange has its endpoints there, and nothing else lies there.
-        if not ccxt_id.isidentifier() or find_spec(f"ccxt.abstract.{ccxt_id}") is None:
-            raise GatewayError(f"There is no exchange {ccxt_id!r} in ccxt.", permanent=True)
+        _require(ccxt_id)
         return getattr(import_module(f"ccxt.{ccxt_id}"), ccxt_id)
+
+
+def require_exchange(ccxt_id: str) -> None:
+    """Raises GatewayError (permanent) when ccxt has no exchange of this id. Imports none."""
+    with _lock:
+        _require(ccxt_id)
+
+
+def _require(ccxt_id: str) -> None:
+    _place("ccxt")
+    # Each exchange has its endpoints there, and nothing else lies there.
+    if not ccxt_id.isidentifier() or find_spec(f"ccxt.abstract.{ccxt_id}") is None:
+        raise GatewayError(f"There is no exchange {ccxt_id!r} in ccxt.", permanent=True)
 
 
 def ccxt_errors() -> Any:

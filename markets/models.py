@@ -137,6 +137,11 @@ class FeedQuerySet(models.QuerySet["Feed"]):
         """Those that are to be kept up to date."""
         return self.filter(enabled=True, market__active=True, market__exchange__enabled=True)
 
+    def with_synced_from(self) -> FeedQuerySet:
+        """`synced_from`: open time of the first candle, ms UTC, the other end of synced_to; one index entry each."""
+        of_feed = Candle.objects.filter(market=models.OuterRef("market"), timeframe=models.OuterRef("timeframe"))
+        return self.annotate(synced_from=models.Subquery(of_feed.order_by("time").values("time")[:1]))
+
 
 class Feed(models.Model):
     """The wish to have a market's candles of one timeframe, and how far it is fulfilled."""
@@ -146,6 +151,9 @@ class Feed(models.Model):
     enabled = models.BooleanField(default=True)
     keep_days = models.PositiveIntegerField(default=400, help_text="Candles older than this are deleted; 0 keeps all.")
     synced_to = models.BigIntegerField(null=True, editable=False, help_text="Open time of the last candle, ms UTC.")
+    repaired_to = models.BigIntegerField(
+        null=True, editable=False, help_text="Every hole before this open time, ms UTC, is filled or declared."
+    )
     checked_at = models.DateTimeField(null=True, editable=False)
     error = models.CharField(max_length=300, blank=True, editable=False)
 
@@ -161,6 +169,23 @@ class Feed(models.Model):
     def late(self, now: datetime) -> bool:
         """Whether its last candle is older than it should be. One that is open or just closing is no delay."""
         return self.synced_to is not None and now.timestamp() - self.synced_to / 1000 > 4 * self.timeframe + 60
+
+
+class CandleGap(models.Model):
+    """A stretch for which an exchange has no candles: it was asked twice. Forget it to have it asked again."""
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, db_index=False, related_name="+")
+    timeframe = models.IntegerField(choices=TIMEFRAME_CHOICES)
+    start = models.BigIntegerField(help_text="Open time of the first missing candle, ms UTC.")
+    end = models.BigIntegerField(help_text="Open time of the next candle there is, ms UTC.")
+    declared_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["market", "timeframe", "start"]
+        constraints = [models.UniqueConstraint(fields=["market", "timeframe", "start"], name="candle_gap_once")]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {TIMEFRAME_NAMES.get(self.timeframe, self.timeframe)} {self.start} to {self.end}"
 
 
 class FundingRate(models.Model):

@@ -15,6 +15,11 @@ def sync_candles() -> None:
 
 
 @shared_task
+def repair_gaps() -> None:
+    services.repair_gaps()
+
+
+@shared_task
 def refresh_tickers() -> None:
     services.refresh_tickers()
 

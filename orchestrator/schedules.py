@@ -23,6 +23,9 @@ SCHEDULES = (
     ),
     Schedule("Compute indicators", "markets.tasks.compute_indicators", 60, "Fills the indicator cache for the charts."),
     Schedule("Snapshot equity", "bots.tasks.snapshot_equity", 60, "Notes what each running bot is worth."),
+    Schedule(
+        "Repair gaps", "markets.tasks.repair_gaps", 3600, "Asks again for missing candles, and notes what is not."
+    ),
     Schedule("Remove old candles", "markets.tasks.apply_retention", 3600, "Deletes candles past their keeping time."),
     Schedule("Sample performance", "orchestrator.tasks.sample_performance", 60, "Keeps what was counted, by minute."),
     Schedule("Remove old samples", "orchestrator.tasks.apply_retention", 3600, "Deletes findings and samples."),

@@ -6,18 +6,21 @@ from markets.services.feeds import sync
 from markets.services.funding import sync_funding
 from markets.services.indicators import SOURCE as INDICATOR_SOURCE
 from markets.services.indicators import indicator_columns
-from markets.services.listing import sync_markets
+from markets.services.listing import add_exchange, sync_markets
 from markets.services.prices import refresh_tickers
+from markets.services.repair import repair_gaps
 from markets.services.retention import apply_retention
 from markets.services.snapshots import compute_indicators, recompute_indicators, stale_shards
 
 __all__ = [
     "INDICATOR_SOURCE",
+    "add_exchange",
     "apply_retention",
     "compute_indicators",
     "indicator_columns",
     "recompute_indicators",
     "refresh_tickers",
+    "repair_gaps",
     "stale_shards",
     "sync",
     "sync_funding",

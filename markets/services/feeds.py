@@ -83,10 +83,9 @@ def _fetch(source: Gateway, feed: Feed) -> Fetched:
     """What the feed misses, page by page, up to the first failure."""
     step = feed.timeframe * 1000
     now = source.now_ms()
+    # The last one again: it may have been revised since.
     since = (
-        feed.synced_to + step
-        if feed.synced_to is not None
-        else series.open_time(now, feed.timeframe) - FIRST_CANDLES * step
+        feed.synced_to if feed.synced_to is not None else series.open_time(now, feed.timeframe) - FIRST_CANDLES * step
     )
     pages: list[Candles] = []
     error = ""
@@ -105,11 +104,12 @@ def _fetch(source: Gateway, feed: Feed) -> Fetched:
 
 
 def _record(results: Sequence[Fetched]) -> None:
+    fresh = []
     for feed, candles, error in results:
         feed.checked_at, feed.error = timezone.now(), error
-        if len(candles):
+        if len(candles) and (feed.synced_to is None or candles.time[-1] > feed.synced_to):
             feed.synced_to = int(candles.time[-1])
+            fresh.append(feed)
     Feed.objects.bulk_update([r.feed for r in results], ["checked_at", "error", "synced_to"])
-    fresh = [r.feed for r in results if len(r.candles)]
     prices.record_from_candles(fresh)
     notify.changed(notify.market_topic(feed.market_id) for feed in fresh)

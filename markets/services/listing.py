@@ -1,12 +1,42 @@
-"""The list of markets of an exchange."""
+"""Exchanges, and the lists of their markets."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from markets import gateway
 from markets.models import Exchange, Market
-from markets.surface import MarketInfo
+from markets.surface import GatewayError, MarketInfo
+
+
+class ExchangeRefused(ValueError):
+    """The exchange cannot be added; the message is a sentence."""
+
+
+def add_exchange(slug: str, ccxt_id: str, config: Any, name: str = "") -> Exchange:
+    """Store a new exchange that can be connected to; nothing is asked of it yet. Raises ExchangeRefused.
+
+    config: merged into ccxt's constructor; name: ccxt's if empty.
+    """
+    exchange = Exchange(slug=slug, name=name or slug, ccxt_id=ccxt_id, ccxt_config=config)
+    try:
+        source = gateway.connect(exchange)
+        exchange.name = name or getattr(source, "name", slug)
+        exchange.full_clean()
+    except GatewayError as error:
+        raise ExchangeRefused(str(error)) from error
+    except ValidationError as error:
+        raise ExchangeRefused(_sentence(error, exchange)) from error
+    exchange.save()
+    return exchange
+
+
+def _sentence(error: ValidationError, exchange: Exchange) -> str:
+    field, (sentence, *_) = next(iter(error.message_dict.items()))
+    return f"{field} {getattr(exchange, field, '')!r:.60} cannot be used: {sentence}"
 
 
 def sync_markets(exchange: Exchange) -> int:

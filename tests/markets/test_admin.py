@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib.admin.sites import site
+from django.utils.formats import date_format
 
 from markets import services
-from markets.models import Candle, Exchange, Feed, Market
+from markets.models import Candle, CandleGap, Exchange, Feed, Market
 
 
 @pytest.fixture
@@ -36,6 +40,7 @@ def full(exchange):
         ("feed/add/", "keep_days"),
         ("market/add/", "min_cost"),
         ("exchange/add/", "ccxt_config"),
+        ("candlegap/?market__exchange__id__exact=0", "0 candle gaps"),
     ],
 )
 def test_pages_answer_with_a_fixed_number_of_queries(browser, page, text, django_assert_max_num_queries):
@@ -77,3 +82,47 @@ def test_the_list_of_markets_is_loaded_from_the_list_of_exchanges(browser, excha
     )
     assert "There is no exchange" in page.content.decode()
     assert Market.objects.filter(exchange=exchange).count() == 24
+
+
+@pytest.mark.parametrize(
+    ("ccxt_id", "config", "sentence"),
+    [
+        ("nowhere", "{}", "There is no exchange &#x27;nowhere&#x27; in ccxt."),
+        ("kraken", "[1]", "ccxt_config of New must be a JSON object, not [1]."),
+        ("kraken", '{"secret": "s"}', "ccxt_config of New must not hold secret"),
+        ("simulated", '{"seed": "many"}', "must hold whole numbers seed and anchor_ms"),
+    ],
+)
+def test_an_exchange_that_could_not_be_connected_to_is_not_stored(browser, ccxt_id, config, sentence):
+    form = {"name": "New", "slug": "new", "ccxt_id": ccxt_id, "ccxt_config": config, "enabled": "on"}
+    assert sentence in browser.post("/admin/markets/exchange/add/", form).content.decode()
+    assert not Exchange.objects.exists()
+    browser.post("/admin/markets/exchange/add/", form | {"ccxt_id": "kraken", "ccxt_config": '{"timeout": 5000}'})
+    assert Exchange.objects.get().ccxt_config == {"timeout": 5000}
+
+
+def test_a_declared_gap_is_shown_and_can_only_be_forgotten(browser, market):
+    gap = CandleGap.objects.create(market=market, timeframe=60, start=1_760_000_040_000, end=1_760_000_340_000)
+    page = browser.get("/admin/markets/candlegap/").content.decode()
+    assert '<td class="field-candles">5</td>' in page
+    assert browser.get("/admin/markets/candlegap/add/").status_code == 403
+    browser.post(f"/admin/markets/candlegap/{gap.pk}/change/", {"start": 1})
+    gap.refresh_from_db()
+    assert gap.start == 1_760_000_040_000
+    browser.post(f"/admin/markets/candlegap/{gap.pk}/delete/", {"post": "yes"})
+    assert not CandleGap.objects.exists()
+
+
+def test_a_feed_says_how_far_it_reaches_both_ways(browser, market):
+    services.sync_markets(market.exchange)
+    Feed.objects.create(market=market, timeframe=60)
+    services.sync()
+    page = browser.get("/admin/markets/feed/").content.decode()
+    first = Feed.objects.with_synced_from().get().synced_from
+    assert first == Candle.objects.order_by("time").first().time
+    cells = re.findall(r'<td class="field-(begins|synced) nowrap">([^<]+)</td>', page)
+    synced_to = Feed.objects.get().synced_to
+    assert cells == [
+        ("begins", date_format(datetime.fromtimestamp(first / 1000, UTC), "DATETIME_FORMAT")),
+        ("synced", date_format(datetime.fromtimestamp(synced_to / 1000, UTC), "DATETIME_FORMAT")),
+    ]
