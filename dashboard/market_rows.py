@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.utils.safestring import SafeString
 
 from dashboard import formats
-from markets.models import Feed, Market
+from markets.models import Feed, FeedNotice, Market
 from markets.series import TIMEFRAME_NAMES, Candles
 
 
@@ -45,10 +46,14 @@ class FeedRow(NamedTuple):
     synced: SafeString
     checked: SafeString
     error: str
+    notices: list[tuple[str, SafeString]]
 
 
-def feed_row(feed: Feed, now: datetime) -> FeedRow:
-    """A feed with its state in a word: live, behind (no candle for three timeframes), failing, off, or new."""
+def feed_row(feed: Feed, notices: Iterable[FeedNotice], now: datetime) -> FeedRow:
+    """A feed with its state in a word: live, behind (no candle for three timeframes), failing, off, or new.
+
+    notices: those of the market that last; the row has its own, each with the time of the last candle that showed it.
+    """
     opened = formats.from_ms(feed.synced_to)
     if not feed.enabled:
         state, tone = "off", "secondary"
@@ -65,6 +70,11 @@ def feed_row(feed: Feed, now: datetime) -> FeedRow:
         synced=formats.when(opened, now),
         checked=formats.when(feed.checked_at, now),
         error=feed.error,
+        notices=[
+            (notice.sentence, formats.when(formats.from_ms(notice.last_time), now))
+            for notice in notices
+            if notice.timeframe == feed.timeframe
+        ],
     )
 
 

@@ -11,7 +11,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from markets import gateway, services
-from markets.models import CandleGap, Exchange, Feed, Market
+from markets.models import CandleGap, Exchange, Feed, FeedNotice, Market
 from markets.surface import GatewayError
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     CandleGapAdminBase = admin.ModelAdmin[CandleGap]
     MarketAdminBase = admin.ModelAdmin[Market]
     FeedAdminBase = admin.ModelAdmin[Feed]
+    FeedNoticeAdminBase = admin.ModelAdmin[FeedNotice]
 else:
     ExchangeFormBase = ModelForm
-    ExchangeAdminBase = MarketAdminBase = FeedAdminBase = CandleGapAdminBase = admin.ModelAdmin
+    ExchangeAdminBase = MarketAdminBase = FeedAdminBase = admin.ModelAdmin
+    CandleGapAdminBase = FeedNoticeAdminBase = admin.ModelAdmin
 
 
 def prefilled(initial: dict[str, Any], *keys: str) -> dict[str, Any]:
@@ -159,7 +161,23 @@ def _moment(ms: int | None) -> datetime | None:
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
 
 
+class FeedNoticeAdmin(FeedNoticeAdminBase):
+    """What the sync saw: nothing to be edited. They go with their market, so that it can be deleted."""
+
+    list_display = ["recorded_at", "market", "timeframe", "code", "sentence", "times_seen", "resolved_at"]
+    list_filter = ["code", "timeframe", ("resolved_at", admin.EmptyFieldListFilter), "market__exchange"]
+    list_select_related = ["market__exchange"]
+    search_fields = ["market__symbol", "sentence"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, notice: FeedNotice | None = None) -> bool:
+        return False
+
+
 admin.site.register(Exchange, ExchangeAdmin)
 admin.site.register(Market, MarketAdmin)
 admin.site.register(Feed, FeedAdmin)
 admin.site.register(CandleGap, CandleGapAdmin)
+admin.site.register(FeedNotice, FeedNoticeAdmin)

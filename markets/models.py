@@ -188,6 +188,45 @@ class CandleGap(models.Model):
         return f"{self.market_id} {TIMEFRAME_NAMES.get(self.timeframe, self.timeframe)} {self.start} to {self.end}"
 
 
+class FeedNoticeQuerySet(models.QuerySet["FeedNotice"]):
+    def lasting(self) -> FeedNoticeQuerySet:
+        return self.filter(resolved_at=None)
+
+
+class FeedNotice(models.Model):
+    """Something odd about a feed's candles (markets/quality.py): one row for as long as it keeps being seen."""
+
+    market = models.ForeignKey(Market, on_delete=models.CASCADE, related_name="notices", db_index=False)
+    timeframe = models.IntegerField(choices=TIMEFRAME_CHOICES)
+    code = models.CharField(max_length=20)
+    sentence = models.CharField(max_length=200, help_text="Of the last candle that showed it.")
+    first_time = models.BigIntegerField(help_text="Open time of the first candle that showed it, ms UTC.")
+    last_time = models.BigIntegerField(help_text="Of the last one.")
+    times_seen = models.IntegerField(help_text="Candles that showed it.")
+    recorded_at = models.DateTimeField(default=timezone.now)
+    resolved_at = models.DateTimeField(null=True)
+
+    objects = FeedNoticeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            # inspect and the market page: WHERE market = ? AND resolved_at IS NULL
+            models.UniqueConstraint(
+                fields=["market", "timeframe", "code"],
+                name="feed_notice_once",
+                condition=models.Q(resolved_at=None),
+            ),
+        ]
+        indexes = [
+            # retention: WHERE resolved_at < ?
+            models.Index("resolved_at", name="feed_notice_resolved"),
+        ]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
 class FundingRate(models.Model):
     """A settled rate of a swap. Read and written through markets/funding.py alone."""
 

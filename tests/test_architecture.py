@@ -19,6 +19,7 @@ PURE = (
     "markets/blocks.py",
     "markets/packing.py",
     "markets/precision.py",
+    "markets/quality.py",
     "bots/engine/*.py",
     "bots/kinds/**/*.py",
     "bots/forecasts/*.py",

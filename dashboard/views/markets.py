@@ -57,12 +57,13 @@ def market(request: HttpRequest, market_id: int) -> HttpResponse:
     bots = figures.with_figures(Bot.objects.owned_by(request.user).filter(market=market)).order_by("-created_at")
     shown = list(bots[:20])
     feeds = list(market.feeds.all())
+    notices = list(market.notices.lasting())
     context: dict[str, Any] = {
         "nav": "markets",
         "market": market,
         "row": market_rows.market_row(market, now),
         "facts": market_rows.market_facts(market),
-        "feeds": [market_rows.feed_row(feed, now) for feed in feeds],
+        "feeds": [market_rows.feed_row(feed, notices, now) for feed in feeds],
         "bots": [rows.bot_row(bot, [], now) for bot in shown],
         "chart": chart_settings(market, feeds[0].timeframe if feeds else 60, request),
         "simulated": market.exchange.is_simulated or any(bot.account.mode == "paper" for bot in shown),

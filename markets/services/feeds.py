@@ -15,7 +15,7 @@ from markets import candles as store
 from markets import gateway, series
 from markets.models import Exchange, Feed
 from markets.series import Candles
-from markets.services import prices
+from markets.services import prices, quality
 from markets.surface import Gateway, GatewayError
 from orchestrator import notify
 
@@ -76,6 +76,7 @@ def _sync_shard(source: Gateway, feed_ids: Sequence[int]) -> int:
     results = [_fetch(source, feed) for feed in claimed]
     written = store.upsert_many((r.feed.market_id, r.feed.timeframe, r.candles) for r in results)
     _record(results)
+    quality.inspect([(r.feed, r.candles) for r in results])
     return written
 
 

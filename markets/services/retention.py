@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from markets import candles as store
 from markets.models import Feed
+from markets.services.quality import forget_notices
 
 DAY_MS = 86_400_000
 BATCH = 20_000
 
 
 def apply_retention() -> int:
-    """Delete candles of enabled feeds that are more than keep_days older than the feed's last one; rows deleted."""
+    """Delete candles of enabled feeds that are more than keep_days older than the feed's last one; how many.
+
+    Notices that are long over go too.
+    """
+    forget_notices()
     feeds = Feed.objects.filter(enabled=True, keep_days__gt=0, synced_to__isnull=False)
     return sum(_forget(feed) for feed in feeds)
 

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from django.utils import timezone
 
 from markets.models import Feed
 from orchestrator import cache
@@ -51,9 +52,19 @@ def test_a_failing_feed_says_why(page, market):
     assert "429 Too Many Requests" in text
 
 
-def test_a_market_takes_five_queries(page, bot, market, django_assert_num_queries):
-    # session, user, market with exchange and own bots, feeds, own bots with figures
-    with django_assert_num_queries(5):
+def test_what_is_odd_about_the_candles_is_told_beside_their_age_while_it_lasts(page, market):
+    notice = {"timeframe": 60, "first_time": 0, "last_time": 1_700_000_040_000, "times_seen": 1}
+    market.notices.create(code="price_spike", sentence="The price <moved> +30.0% within one candle.", **notice)
+    market.notices.create(code="odd_volume", sentence="Long over.", resolved_at=timezone.now(), **notice)
+    text = page(f"/markets/{market.pk}/").text_
+    assert "The price &lt;moved&gt; +30.0% within one candle." in text
+    assert "2023-11-14 22:14" in text
+    assert "Long over." not in text
+
+
+def test_a_market_takes_six_queries(page, bot, market, django_assert_num_queries):
+    # session, user, market with exchange and own bots, feeds, their notices, own bots with figures
+    with django_assert_num_queries(6):
         page(f"/markets/{market.pk}/")
 
 

@@ -8,7 +8,7 @@ from django.contrib.admin.sites import site
 from django.utils.formats import date_format
 
 from markets import services
-from markets.models import Candle, CandleGap, Exchange, Feed, Market
+from markets.models import Candle, CandleGap, Exchange, Feed, FeedNotice, Market
 
 
 @pytest.fixture
@@ -41,6 +41,7 @@ def full(exchange):
         ("market/add/", "min_cost"),
         ("exchange/add/", "ccxt_config"),
         ("candlegap/?market__exchange__id__exact=0", "0 candle gaps"),
+        ("feednotice/?resolved_at__isempty=1", "0 feed notices"),
     ],
 )
 def test_pages_answer_with_a_fixed_number_of_queries(browser, page, text, django_assert_max_num_queries):
@@ -126,3 +127,16 @@ def test_a_feed_says_how_far_it_reaches_both_ways(browser, market):
         ("begins", date_format(datetime.fromtimestamp(first / 1000, UTC), "DATETIME_FORMAT")),
         ("synced", date_format(datetime.fromtimestamp(synced_to / 1000, UTC), "DATETIME_FORMAT")),
     ]
+
+
+def test_notices_are_shown_to_be_read_and_go_with_their_market(browser, market):
+    notice = FeedNotice.objects.create(
+        market=market, timeframe=60, code="odd_volume", sentence="The volume is odd.",
+        first_time=0, last_time=0, times_seen=1,
+    )  # fmt: skip
+    assert "The volume is odd." in browser.get("/admin/markets/feednotice/").content.decode()
+    assert browser.get("/admin/markets/feednotice/add/").status_code == 403
+    assert browser.post(f"/admin/markets/feednotice/{notice.pk}/change/", {"sentence": "Fine."}).status_code == 403
+    browser.post(f"/admin/markets/market/{market.pk}/delete/", {"post": "yes"})
+    assert not FeedNotice.objects.exists()
+    assert not Market.objects.filter(pk=market.pk).exists()
