@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from celery import current_app
-from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import RedisError
 
 from markets.models import Feed
+from orchestrator import cache
 
 BROKER_SECONDS = 1
 
@@ -31,7 +30,7 @@ def parts() -> list[Part]:
     return [
         _asked("database", True, _database, DatabaseError),
         _asked("broker", True, _broker, BrokerError, OSError),
-        _asked("cache", False, _cache, RedisError, OSError),
+        _asked("cache", False, _cache, cache.Unreachable),
         _asked("feeds", False, _feeds, DatabaseError, LateFeeds),
     ]
 
@@ -63,7 +62,7 @@ def _broker() -> str:
 
 
 def _cache() -> str:
-    cache.get("readiness")
+    cache.ping()
     return "answers"
 
 

@@ -122,6 +122,8 @@ CACHES = {
 
 API_READS_PER_MINUTE = env.integer("API_READS_PER_MINUTE", 1, 1_000_000)
 API_WRITES_PER_MINUTE = env.integer("API_WRITES_PER_MINUTE", 1, 1_000_000)
+# What a job renews in the cache before it expires, as far as it is read: orchestrator.cache.Source.
+CACHE_SOURCES = ["markets.services.INDICATOR_SOURCE"]
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = None

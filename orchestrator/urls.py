@@ -4,7 +4,10 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from orchestrator import views
+
 urlpatterns = [
+    path("admin/cache/", admin.site.admin_view(views.cache_page), name="cache"),
     path("admin/", admin.site.urls),
     path("", include("dashboard.urls")),
 ]

@@ -22,8 +22,8 @@ from markets.series import Candles
 from markets.services import snapshots
 from markets.windows import MEMORY, Window, Windows
 from orchestrator import cache
-from orchestrator.cache.warming import warm
 from orchestrator.celery import app
+from orchestrator.tasks import warm_cache
 from tests.markets.conftest import made_candles
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
@@ -217,9 +217,9 @@ def test_what_is_read_often_is_renewed_before_it_expires(market, feed):
     for _ in range(3):
         services.indicator_columns(market, 60, ["sma"], 100)
     cache.of_this_process().store.flush()
-    assert warm(cache.of_this_process(), services.INDICATOR_SOURCE) == 0
+    assert warm_cache() == 0
     cache.drop(cache.INDICATORS)
-    assert warm(cache.of_this_process(), services.INDICATOR_SOURCE) == 1
+    assert warm_cache() == 1
     found = cache.fetch(cache.INDICATORS, f"{market.pk}:60:sma", int(ALL.time[1499]), lambda: None)
     assert found["sma"].tolist() == whole("sma")["sma"][-1000:].tolist()
 

@@ -1,43 +1,18 @@
 from __future__ import annotations
 
 import os
-import signal
-from contextlib import contextmanager
 
 import pytest
 import redis as redis_client
 
 from orchestrator.cache import Cache
-from orchestrator.servers import ports
-from orchestrator.servers.redis import Redis
-
-
-class Server(Redis):
-    """A Redis of one test, which it may stop, kill and start again."""
-
-    @contextmanager
-    def hanging(self):
-        os.kill(self.child.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.child.pid, signal.SIGCONT)
-
-    def kill(self):
-        self.child.kill()
-        self.child.wait()
-
-    def start(self):
-        self.launch()
-        self.wait_ready()
+from tests.orchestrator.redis_server import Server
 
 
 @pytest.fixture
 def server(tmp_path):
-    own = Server(tmp_path / "redis", tmp_path / "redis.log", ports.any_free(), "secret", durable=False)
-    own.start()
-    yield own
-    own.stop()
+    with Server.running(tmp_path) as own:
+        yield own
 
 
 @pytest.fixture
@@ -58,6 +33,6 @@ def other(url):
 
 
 @pytest.fixture
-def client(server):
+def raw(server):
     with redis_client.Redis.from_url(server.url) as connection:
         yield connection

@@ -4,6 +4,7 @@ import pytest
 
 from orchestrator.cache import PORTFOLIO, TICKER, Cache, Policy
 from orchestrator.cache.counts import Counts, bucket, bucket_ms, figures, hottest, send
+from tests.orchestrator.processes import until
 
 AT_ONCE = Policy("at_once", 0, "Expired as soon as it is kept.", grace=60)
 
@@ -54,8 +55,7 @@ def test_counts_survive_an_outage_and_what_memory_served_is_told(server):
         cache.fetch(TICKER, "BTC", 1, lambda: 1.0)
     cache.store.flush()
     server.start()
-    while cache.store.link.outage:
-        pass
+    until(lambda: cache.store.link.outage is None, 10, "Redis counts as back")
     found = counted(cache)["ticker"]
     assert (found.hits, found.misses, found.local) == (2, 1, 3)
 
