@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from bots import limits, live_margin
+from bots.kinds import KINDS
 from bots.models import Order, Run
 from markets.gateway import Trading, connect_trading
-from markets.surface import Moment, OrderInfo, OrderRequest, Watch
+from markets.surface import Moment, OrderInfo, OrderRequest, Transfer, Watch
 
 # What an exchange is asked for; a trailing stop lives with us, and what is sent when it is touched is a market order.
 _SENT_AS = {"limit": "limit", "stop": "stop", "market": "market", "trailing": "market"}
@@ -26,6 +28,12 @@ class Broker(Protocol):
     def cancel(self, row: Order) -> OrderInfo | None:
         """Withdraw an order; None when the exchange never heard of it."""
 
+    def add_margin(self, run: Run) -> Transfer:
+        """Move the allocation of a run on a swap out of its account."""
+
+    def withdraw_margin(self, run: Run) -> Transfer:
+        """Move what is left of it back."""
+
     def go_on(self, after: int, watch: Watch) -> Moment | None:
         """What happened on the market after moment number `after`, executions included; None: nothing yet."""
 
@@ -39,7 +47,7 @@ class ExchangeBroker:
         """Raises GatewayError when no orders can be placed there."""
         account = exchange_account(run.bot.account_id)
         # A run's bar_time moves on; only the exchange's first look at it counts.
-        return cls(connect_trading(run.market, account, f"r{run.pk}", run.timeframe, run.bar_time))
+        return cls(connect_trading(run.market, account, f"r{run.pk}", run.timeframe, run.bar_time, run_leverage(run)))
 
     def place(self, row: Order, cost: Decimal, fresh: bool) -> OrderInfo:
         if not fresh:
@@ -52,6 +60,12 @@ class ExchangeBroker:
     def cancel(self, row: Order) -> OrderInfo | None:
         return self.trading.cancel_order(row.client_id)
 
+    def add_margin(self, run: Run) -> Transfer:
+        return self.trading.add_margin(live_margin.adding_id(run), run.allocation)
+
+    def withdraw_margin(self, run: Run) -> Transfer:
+        return self.trading.withdraw_margin(live_margin.returning_id(run))
+
     def go_on(self, after: int, watch: Watch) -> Moment | None:
         return self.trading.go_on(after, watch)
 
@@ -59,6 +73,11 @@ class ExchangeBroker:
 def exchange_account(account_id: int) -> str:
     """Name of an account where its exchange is simulated."""
     return f"a{account_id}"
+
+
+def run_leverage(run: Run) -> float:
+    """What a run's position may be worth over its margin."""
+    return limits.leverage_of(KINDS.get(run.kind), run.params)
 
 
 def request_of(row: Order, cost: Decimal) -> OrderRequest:

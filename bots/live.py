@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from bots import live_ends, live_orders, live_turn
+from bots import funding, live_ends, live_funding, live_margin, live_orders, live_turn
 from bots.batch import FAULTS
 from bots.brokers import Broker, ExchangeBroker
 from bots.engine import reactions
@@ -44,8 +44,9 @@ def due() -> QuerySet[Run]:
     untold = Order.objects.filter(run=OuterRef("pk"), status__in=UNSETTLED)
     # One that was told to stop ends, paused or halted in the meantime or not.
     ending = ~Q(status=Run.Status.STOPPED) & ~Q(session__stopping="")
-    hears = Q(Exists(ahead), status=Run.Status.RUNNING) | ending
-    return Run.objects.filter(hears | Q(Exists(untold)), mode=Mode.LIVE).order_by("id")
+    hears = Q(Exists(ahead), funding.KNOWN, status=Run.Status.RUNNING) | ending
+    moving = Q(session__margin__in=live_margin.MOVING)
+    return Run.objects.filter(hears | moving | Q(Exists(untold)), mode=Mode.LIVE).order_by("id")
 
 
 def advance_due() -> int:
@@ -66,8 +67,8 @@ def advance_due() -> int:
 def advance(run_id: int, broker: Broker | None = None, until: int | None = None) -> tuple[int, bool]:
     """Lead one run until there is nothing left to do: (turns made, False when its exchange does not answer).
 
-    until: open time of the last candle to hear of, ms UTC; default: where the feed is. A run that another worker leads
-    is left to it.
+    until: open time of the last candle to hear of, ms UTC; default: where the feed is, or before a candle whose funding
+    rate is waited for. A run that another worker leads is left to it.
     """
     turns = 0
     with _sole(run_id) as mine:
@@ -77,7 +78,7 @@ def advance(run_id: int, broker: Broker | None = None, until: int | None = None)
         try:
             run = Run.objects.select_related("bot", "market__exchange").get(pk=run_id)
             broker = broker or ExchangeBroker.of(run)
-            last = _synced_to(run) if until is None else until
+            last = _last_candle(run) if until is None else until
             while _turn(run_id, broker, last, fresh):
                 turns += 1
         except GatewayError as error:
@@ -106,9 +107,13 @@ def _sole(run_id: int) -> Iterator[bool]:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
 
 
-def _synced_to(run: Run) -> int:
+def _last_candle(run: Run) -> int:
+    """Open time of the last candle that a run may hear of now, ms UTC."""
     found = Feed.objects.filter(market=run.market_id, timeframe=run.timeframe).values_list("synced_to", flat=True)
-    return next(iter(found), None) or _PAST
+    synced_to = next(iter(found), None) or _PAST
+    if run.market.type != "swap" or synced_to <= run.bar_time:
+        return synced_to
+    return live_funding.last_candle(run, synced_to)
 
 
 def _turn(run_id: int, broker: Broker, last: int, fresh: set[str]) -> bool:
@@ -120,6 +125,10 @@ def _turn(run_id: int, broker: Broker, last: int, fresh: set[str]) -> bool:
     if untold:
         _tell(run, untold, broker, fresh)
         return True
+    if session.margin in live_margin.MOVING:
+        adds = session.margin == LiveSession.Margin.TO_ADD
+        live_margin.record(run_id, broker.add_margin(run) if adds else broker.withdraw_margin(run))
+        return True
     if run.status == Run.Status.STOPPED:
         return False
     engine = kept_engine(run)
@@ -130,7 +139,7 @@ def _turn(run_id: int, broker: Broker, last: int, fresh: set[str]) -> bool:
         fresh.update(live_turn.react(run_id, _next(moment, session)))
     elif over:
         fresh.update(live_ends.finish(run_id))
-        return bool(live_orders.unsettled(run_id))
+        return bool(live_orders.unsettled(run_id)) or live_margin.is_moving(run_id)
     return bool(moment)
 
 

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import transaction
+from django.db.models import Q
 
+from bots import live_margin
 from bots.brokers import exchange_account
 from bots.guards import Refused
+from bots.live_ends import Margin
 from bots.models import Account, Balance, Bot, Mode, Run
-from markets.gateway import GatewayError, connect_trading
+from markets.gateway import GatewayError, Trading, connect_trading
 from markets.models import Exchange
-from markets.trading import deposit
+from markets.simulated_money import Money, deposit
 
 
 def require_simulated(exchange: Exchange) -> None:
     """Raises Refused when money or orders on an exchange are not ours to move yet."""
     if not exchange.is_simulated:
         raise Refused(f"{exchange.name} is not a simulated exchange; live accounts trade on simulated ones only.")
-
-
-def require_tradable(bot: Bot) -> None:
-    """Raises Refused when a live account cannot trade a bot's market."""
-    require_simulated(bot.account.exchange)
-    if bot.market.type != "spot":
-        raise Refused(f"{bot.market.symbol} is a {bot.market.type}; live bots trade spot markets only.")
 
 
 def open_account(owner: Any, name: str, exchange: Exchange, money: dict[str, Decimal]) -> Account:
@@ -43,11 +41,18 @@ def give(account: Account, money: dict[str, Decimal]) -> None:
     deposit(account.exchange, exchange_account(account.pk), money)
 
 
-class Held(NamedTuple):
-    """By currency: what an exchange says an account holds, and what the account's bots held before it was asked."""
+Share = tuple[int, str]  # a run and a currency
 
-    said: dict[str, Decimal]
-    taken: dict[str, Decimal]
+
+class Held(NamedTuple):
+    """What an exchange says an account holds, by currency, and what of it belonged to the account's bots then.
+
+    known: those shares that the exchange itself told.
+    """
+
+    said: Money
+    taken: dict[Share, Decimal]
+    known: frozenset[Share] = frozenset()
 
 
 def ask(bot: Bot) -> Held | None:
@@ -57,29 +62,58 @@ def ask(bot: Bot) -> Held | None:
     require_simulated(bot.account.exchange)
     account, taken = exchange_account(bot.account_id), _taken(bot.account)
     try:
-        return Held(connect_trading(bot.market, account, "", bot.timeframe, 0).fetch_balance(), taken)
+        trading = connect_trading(bot.market, account, "", bot.timeframe, 0)
+        # Margin that is on its way counts where it was: what comes is asked for after the balance, what goes before.
+        known = _asked(trading, bot.account, Margin.TO_ADD)
+        said = trading.fetch_balance()
+        known |= _asked(trading, bot.account, Margin.TO_RETURN)
     except GatewayError as error:
         raise Refused(f"{bot.account.exchange.name} does not say what the account holds: {error}") from error
+    return Held(said, taken | known, frozenset(known))
+
+
+def _asked(trading: Trading, account: Account, margin: str) -> dict[Share, Decimal]:
+    """What is in the account of runs whose margin is being moved."""
+    moving = Run.objects.filter(bot__account=account, session__margin=margin).select_related("market")
+    shares = {}
+    for run in moving:
+        adds = margin == Margin.TO_ADD
+        done = trading.fetch_transfer(live_margin.adding_id(run) if adds else live_margin.returning_id(run))
+        moved = done.amount if done else Decimal(0)
+        shares[run.pk, run.market.quote] = run.allocation - moved if adds else moved
+    return shares
 
 
 def mirror(account: Account, held: Held) -> None:
     """Take over what the exchange said; inside the transaction of the caller, who has locked the account.
 
-    What bots spent between the question and now is not there twice. Those that are still ending keep theirs.
+    What bots spent between the question and now is not there twice. Those that are still ending keep theirs. When
+    money moved right beside the question, less is free until it is asked again, never more.
     """
-    now = _taken(account)
-    known = dict.fromkeys(account.balances.values_list("currency", flat=True), Decimal(0))
-    for currency, amount in (known | held.said).items():
-        bound = max(held.taken.get(currency, Decimal(0)), now.get(currency, Decimal(0)))
-        free = max(amount - bound, Decimal(0))
+    now = _taken(account, held.taken)
+    bound: dict[str, Decimal] = defaultdict(Decimal)
+    for share in held.taken.keys() | now.keys():
+        before, after = held.taken.get(share, Decimal(0)), now.get(share, Decimal(0))
+        bound[share[1]] += before if share in held.known else max(before, after)
+    names = dict.fromkeys(account.balances.values_list("currency", flat=True), Decimal(0))
+    for currency, amount in (names | held.said).items():
+        free = max(amount - bound[currency], Decimal(0))
         Balance.objects.update_or_create(account=account, currency=currency, defaults={"free": free})
 
 
-def _taken(account: Account) -> dict[str, Decimal]:
-    """What the bots of an account hold that are not over, by currency."""
-    taken: dict[str, Decimal] = {}
-    alive = Run.objects.filter(bot__account=account).exclude(status=Run.Status.STOPPED).select_related("market")
-    for run in alive:
-        for currency, amount in ((run.market.quote, run.cash), (run.market.base, run.position)):
-            taken[currency] = taken.get(currency, Decimal(0)) + amount
+def _taken(account: Account, before: Collection[Share] | None = None) -> dict[Share, Decimal]:
+    """What of an account's money is of bots that are not over. Margin that was moved is in the account no more.
+
+    before: the shares when the exchange was asked; whatever came since was in the account then.
+    """
+    alive = ~Q(status=Run.Status.STOPPED) | Q(session__margin__in=live_margin.MOVING)
+    taken: dict[Share, Decimal] = {}
+    for run in Run.objects.filter(alive, bot__account=account).select_related("market", "session"):
+        quote = (run.pk, run.market.quote)
+        if run.market.type != "swap":
+            taken |= {quote: run.cash, (run.pk, run.market.base): run.position}
+        elif run.session.margin == Margin.TO_ADD or (before is not None and quote not in before):
+            taken[quote] = run.allocation
+        else:
+            taken[quote] = run.cash if run.session.margin == Margin.TO_RETURN else Decimal(0)
     return taken

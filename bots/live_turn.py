@@ -15,7 +15,7 @@ from bots.engine import reactions
 from bots.engine.reactions import Booked, Placed
 from bots.engine.run import Engine, Records
 from bots.engine.simulate import NO_NOTES, NO_TRADES, Steps
-from bots.engine.types import BUY, ORDER_TYPES, SELL
+from bots.engine.types import BUY, FAILED, FUNDING, ORDER_TYPES, SELL
 from bots.live_ends import kept_engine, locked
 from bots.live_orders import Status
 from bots.models import Event, LiveSession, Order, Run, Side, Trade
@@ -25,6 +25,9 @@ from bots.records import moment as time_of
 from markets import candles as store
 from markets.series import Candles, Column
 from markets.surface import Execution, Moment, OrderInfo
+
+# Moments at which nothing acts: they do not count against what may happen in one bar.
+_NO_ACTS = ("opened", "turned", "funded")
 
 
 class Turn:
@@ -47,15 +50,19 @@ class Turn:
             self._feel(reactions.touched(moment.time, moment.price, moment.rank))
         elif moment.kind == "executed":
             self._book_all(moment)
+        elif moment.kind == "liquidated":
+            self._taken_over(moment)
+        elif moment.kind == "funded":
+            self._feel(reactions.funded(moment.time, moment.price, moment.rate, float(moment.paid)))
         elif moment.kind == "ended" and moment.order:
             self.end(moment.order, moment.time, moment.price)
         elif moment.kind == "closed":
-            signal, inputs = seen_at(self.run, self.engine, moment.time)
+            signal, inputs = self._seen(moment.time)
             self._feel(reactions.closed(moment.time, moment.price, signal, moment.quiet), inputs)
         else:
             raise ValueError(f"a moment must be of a known kind, not {moment.kind!r}.")
         session.moment = moment.number
-        session.acts = 0 if moment.kind == "closed" else session.acts + (moment.kind not in ("opened", "turned"))
+        session.acts = 0 if moment.kind == "closed" else session.acts + (moment.kind not in _NO_ACTS)
         if session.acts >= reactions.most_events(self.engine):
             self._feel(reactions.circled(moment.time, moment.price, session.acts))
 
@@ -72,6 +79,21 @@ class Turn:
         for _, execution in sorted(news.items()):
             self._book(moment, execution, before)
             self.session.execution = execution.id
+
+    def _taken_over(self, moment: Moment) -> None:
+        """The exchange closed the position. Its execution is of no order of ours; there is one, however often told."""
+        news = {execution.id: execution for execution in moment.executions if execution.id > self.session.execution}
+        for _, execution in sorted(news.items()):
+            side = SELL if self.run.position > 0 else BUY
+            figures = float(execution.price), float(execution.amount), float(execution.fee)
+            self._feel(reactions.taken_over(moment.time, moment.price, side, execution.time, *figures))
+            self.session.execution = execution.id
+
+    def _seen(self, time: int) -> tuple[int, Column]:
+        """What the kind sees at a close; nothing once it failed, as it is not asked any more."""
+        if int(self.engine.run["status"][0]) == FAILED:
+            return 0, reactions.NO_INPUTS
+        return seen_at(self.run, self.engine, time)
 
     def _book(self, moment: Moment, execution: Execution, before: dict[str, Booked]) -> None:
         row = self._row(execution.client_id)
@@ -126,7 +148,8 @@ class Turn:
         trades, notes = np.concatenate([NO_TRADES, *self.trades]), np.concatenate([NO_NOTES, *self.notes])
         worth = float(self.engine.run["cash"][0] + self.engine.run["position"][0] * price)
         stands = Candles.from_rows([(run.bar_time if closed is None else closed, price, price, price, price, 0.0)])
-        outcome = Outcome.of(run, self.engine, Steps(trades, NO_TRADES, notes, np.array([worth])), stands)
+        paid = trades["type"] == FUNDING
+        outcome = Outcome.of(run, self.engine, Steps(trades[~paid], trades[paid], notes, np.array([worth])), stands)
         if closed is None:
             outcome.equity = []
         changed = outcome.orders_changed

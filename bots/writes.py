@@ -145,7 +145,8 @@ def end(run: Run, status: str, reason: str) -> None:
     """
     run.status, run.reason, run.stopped_at = Run.Status.STOPPED, reason[:300], timezone.now()
     run.bot.status, run.bot.reason, run.bot.updated_at = status, reason[:300], run.stopped_at
-    if run.mode != Mode.REPLAY:
-        on_margin = run.market.type == "swap"
+    on_margin = run.market.type == "swap"
+    # The margin of a live run comes back once its exchange has moved it: bots/live_margin.py.
+    if run.mode == Mode.PAPER or (run.mode == Mode.LIVE and not on_margin):
         balances.release(run.bot.account, run.market.quote, max(run.equity, Decimal(0)) if on_margin else run.cash)
         balances.release(run.bot.account, run.market.base, Decimal(0) if on_margin else run.position)

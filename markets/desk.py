@@ -9,25 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
+from markets import desk_margin as margin
+from markets.desk_margin import FEE_STEP, FEE_UNIT
 from markets.desk_orders import NO_FAULTS, Conditions, Faults, Liquidation, Resting
 from markets.precision import ceil_to_step, floor_to_step, round_to_step, to_decimal
 from markets.series import Row
 from markets.surface import Alert, Execution, Moment, OrderRequest, Watch
 
-FEE_STEP: Final = 1e-8
 # In the place of a client id: nobody placed it.
 LIQUIDATION: Final = "liquidation"
-_NOISE: Final = Decimal("1e-9")
 _LAST: Final = 2**31
-_FEE_UNIT: Final = Decimal("1e-8")
-# Where on its candle a desk is: before the open, at it, on the way to the two extremes and the close, beyond it.
-BEFORE, AT_OPEN, TO_FIRST, TO_SECOND, TO_CLOSE, OVER = range(6)
+# Where on its candle a desk is: before the open, at it, on the way to the two extremes and the close, beyond it; before
+# the open with the funding settled.
+BEFORE, AT_OPEN, TO_FIRST, TO_SECOND, TO_CLOSE, OVER, SETTLED = range(7)
 
 # Open time, ms UTC -> the next candle after it; None when it has not closed yet.
 NextCandle = Callable[[int], Row | None]
+# (after, until), ms UTC -> the sum of the funding rates that settle then; None when none does.
+RateDue = Callable[[int, int], float | None]
+
+
+def no_funding(after: int, until: int) -> None:
+    """Of markets that settle none."""
 
 
 @dataclass(slots=True)
@@ -86,14 +92,16 @@ class Desk:
         terms, noise = self.conditions, 1.0 - 1e-9
         if self.faults.rejects(order.request.client_id):
             return "the exchange would not have it"
-        if order.request.cost:
+        if not order.request.cost:
+            if order.amount <= 0 or order.amount < terms.min_amount * noise:
+                return f"its amount {order.amount:.10g} is below the minimum {terms.min_amount:.10g}"
+            # What a market order will cost is not known yet.
+            if order.price and order.amount * order.price < terms.min_cost * noise:
+                return f"its value {order.amount * order.price:.10g} is below the minimum {terms.min_cost:.10g}"
+        if not terms.leverage:
             return ""
-        if order.amount <= 0 or order.amount < terms.min_amount * noise:
-            return f"its amount {order.amount:.10g} is below the minimum {terms.min_amount:.10g}"
-        # What a market order will cost is not known yet.
-        if order.price and order.amount * order.price < terms.min_cost * noise:
-            return f"its value {order.amount * order.price:.10g} is below the minimum {terms.min_cost:.10g}"
-        return ""
+        price = self.place.price or order.price
+        return margin.entry_refusal(terms, order, self.orders.values(), price, self._holdings())
 
     def cancel(self, client_id: str) -> Resting | None:
         order = self.orders.get(client_id)
@@ -101,7 +109,7 @@ class Desk:
             order.status = "canceled"
         return order
 
-    def go_on(self, watch: Watch, candles: NextCandle) -> Moment | None:
+    def go_on(self, watch: Watch, candles: NextCandle, rates: RateDue = no_funding) -> Moment | None:
         """Go along the path to the next thing that happens; None when the candles end before it."""
         place = self.place
         if place.time < watch.since:
@@ -112,7 +120,7 @@ class Desk:
                 self._begin(candle)
                 if watch.due <= candle[0]:
                     return self._tell("opened")
-            told = self._along(candle, watch)
+            told = self._settle(candle, watch, rates) or self._along(candle, watch)
             if told:
                 return told
         return None
@@ -123,11 +131,23 @@ class Desk:
         if place.price is None:
             place.price = candle[1]
 
+    def _settle(self, candle: Row, watch: Watch, rates: RateDue) -> Moment | None:
+        """Funding that is due at the open of a candle, on the position as it came to it."""
+        if self.place.phase != BEFORE:
+            return None
+        self.place.phase = SETTLED
+        rate = rates(watch.since - 1, candle[0])
+        if rate is None:
+            return None
+        paid = margin.funding(self._holdings()[1], candle[1], rate)
+        self.balances[self.conditions.quote] -= paid
+        return self._tell("funded", price=candle[1], rate=rate, paid=paid)
+
     def _along(self, candle: Row, watch: Watch) -> Moment | None:
         """To the end of the phase, or what happens before."""
         place, path = self.place, corners(candle)
         assert place.price is not None
-        if place.phase == BEFORE:
+        if place.phase == SETTLED:
             place.since, place.price, place.phase = place.price, path[0], AT_OPEN
         acting = self._acting(watch)
         if acting:
@@ -145,7 +165,7 @@ class Desk:
 
     def _candidates(self, watch: Watch) -> Iterator[tuple[str, str, int, Alert | Resting | Liquidation]]:
         yield from (("stop", alert.side, alert.rank, alert) for alert in watch.alerts)
-        taken = self._liquidation()
+        taken = margin.liquidation(self.conditions, *self._holdings())
         if taken:
             yield "stop", taken.side, _LAST, taken
         for order in self.orders.values():
@@ -171,14 +191,6 @@ class Desk:
             if target <= one.price < price if falling else price < one.price <= target:
                 found.append((abs(one.price - price), rank, one))
         return min(found, key=lambda entry: entry[:2])[2] if found else None
-
-    def _liquidation(self) -> Liquidation | None:
-        """Where cash + position × price is the maintenance margin; nowhere for a long that is paid for in full."""
-        cash, position = (float(held) for held in self._holdings())
-        if not self.conditions.leverage or not position:
-            return None
-        price = cash / (-position + abs(position) * self.conditions.maintenance)
-        return Liquidation("sell" if position > 0 else "buy", price) if price > 0 else None
 
     def _holdings(self) -> tuple[Decimal, Decimal]:
         """Quote and base that the account holds."""
@@ -210,7 +222,7 @@ class Desk:
             order.amount = float(floor_to_step(float(order.request.cost) / (price * (1.0 + taken)), lot))
         amount = self._part(order, lot)
         fee = float(ceil_to_step(price * amount * (terms.taker if order.taker else terms.maker), FEE_STEP))
-        exact = (to_decimal(price, terms.tick), to_decimal(amount, terms.lot), to_decimal(fee, _FEE_UNIT))
+        exact = (to_decimal(price, terms.tick), to_decimal(amount, terms.lot), to_decimal(fee, FEE_UNIT))
         order.reason = self._shortage(order, *exact)
         if order.reason:
             order.status = "canceled" if order.filled else "rejected"
@@ -228,19 +240,10 @@ class Desk:
         return execution
 
     def _take_over(self, taken: Liquidation) -> Execution:
-        """Close the position, keep what is left of its margin as the fee, end every order.
-
-        Beyond the price at which nothing is left the loss is the exchange's own.
-        """
+        """Close the position, keep what is left of its margin as the fee, end every order."""
         cash, position = self._holdings()
-        tick, bankrupt = float(self.conditions.tick), float(-cash / position)
-        price = self.place.price
-        assert price is not None
-        closing = (
-            ceil_to_step(max(price, bankrupt), tick) if position > 0 else floor_to_step(min(price, bankrupt), tick)
-        )
-        at = to_decimal(float(closing), self.conditions.tick)
-        fee = max((cash + position * at).quantize(_FEE_UNIT, rounding=ROUND_FLOOR), Decimal(0))
+        assert self.place.price is not None
+        at, fee = margin.takeover(self.conditions, self.place.price, cash, position)
         self._move(-1 if position > 0 else 1, at, abs(position), fee)
         for order in self.orders.values():
             order.status = "canceled" if order.status == "open" else order.status
@@ -252,18 +255,13 @@ class Desk:
         return part if part > 0.0 and 2.0 * part <= left * (1.0 + 1e-9) else left
 
     def _shortage(self, order: Resting, price: Decimal, amount: Decimal, fee: Decimal) -> str:
-        """Why an order cannot be paid for; the margin of one that waited on the book is held back."""
+        """Why an order cannot be paid for, or ""."""
         side, terms = order.direction, self.conditions
         cash, position = self._holdings()
         if amount <= 0:
             return "it came to nothing at the market's smallest step"
         if terms.leverage:
-            after = abs(position + side * amount)
-            if order.request.type == "limit" or (after <= abs(position) and side * position < 0):
-                return ""
-            need, has = after * price / Decimal(terms.leverage) + fee, cash + position * price
-            short = need > has * (1 + _NOISE)
-            return f"it needs {need:f} {terms.quote} of margin, and the account holds {has:f}" if short else ""
+            return margin.shortage(terms, order, price, amount, fee, (cash, position))
         if side > 0 and price * amount + fee > cash:
             return f"it costs {price * amount + fee:f} {terms.quote}, and the account holds {cash:f}"
         if side < 0 and amount > position:
@@ -279,4 +277,4 @@ class Desk:
         assert place.price is not None
         place.number += 1
         place.quiet = False
-        return Moment(place.number, kind, place.time, place.price, **what)
+        return Moment(place.number, kind, place.time, what.pop("price", place.price), **what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,7 +16,7 @@ class Conditions:
     """What the market demands and costs; slippage: of market and stop orders, a fraction.
 
     leverage: 0 on spot; on a swap margin is isolated, the balances are what the position was given. maintenance: margin
-    that must be left, a fraction of the position's value.
+    that must be left, a fraction of the position's value. max_leverage: highest that the market allows.
     """
 
     base: str
@@ -29,6 +30,7 @@ class Conditions:
     slippage: float = 0.0
     leverage: float = 0.0
     maintenance: float = 0.0
+    max_leverage: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,15 +50,17 @@ def check(exchange: Exchange) -> None:
         require_exchange(exchange.ccxt_id)
 
 
-def connect_trading(market: Market, account: str, label: str, timeframe: int, since: int) -> Trading:
+def connect_trading(
+    market: Market, account: str, label: str, timeframe: int, since: int, leverage: float = 1.0
+) -> Trading:
     """A market's exchange as an account trades on it.
 
     label: whose orders; timeframe in seconds and since, ms UTC: the candles they are led along, where an exchange is
-    simulated. Raises GatewayError (permanent) where orders cannot be placed from here.
+    simulated; leverage: of a swap. Raises GatewayError (permanent) where orders cannot be placed from here.
     """
     if not market.exchange.is_simulated:
         raise GatewayError(f"Orders cannot be placed on {market.exchange.name} yet.", permanent=True)
-    return SimulatedTrading(market, account, label, timeframe, since)
+    return SimulatedTrading(market, account, label, timeframe, since, leverage)
 
 
 def _simulated(exchange: Exchange) -> SimulatedQuotes:

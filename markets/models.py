@@ -260,10 +260,10 @@ class IndicatorSnapshot(models.Model):
 
 
 class SimulatedBalance(models.Model):
-    """Money that an account has on the simulated exchange."""
+    """Money that an account has on the simulated exchange, or has put aside as margin of one swap (account/label)."""
 
     exchange = models.ForeignKey(Exchange, on_delete=models.CASCADE, related_name="+")
-    account = models.CharField(max_length=60)
+    account = models.CharField(max_length=100)
     currency = models.CharField(max_length=20)
     amount = price_field(default=0)
 
@@ -274,6 +274,27 @@ class SimulatedBalance(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount.normalize():f} {self.currency}"
+
+
+class SimulatedTransfer(models.Model):
+    """Money that was moved between an account and the margin of one of its swaps, or was not, for which reason."""
+
+    exchange = models.ForeignKey(Exchange, on_delete=models.CASCADE, related_name="+", db_index=False)
+    account = models.CharField(max_length=60)
+    client_id = models.CharField(max_length=40)
+    source = models.CharField(max_length=100)
+    target = models.CharField(max_length=100)
+    currency = models.CharField(max_length=20)
+    amount = price_field(help_text="0 when nothing was moved.")
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["exchange", "account", "client_id"], name="simulated_transfer_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client_id}: {self.amount.normalize():f} {self.currency}"
 
 
 class SimulatedDesk(models.Model):

@@ -179,9 +179,10 @@ class Moment(NamedTuple):
 
     number: ascending, without holes; kind: opened (a candle begins, the price is still that before it), turned,
     touched (the alert of this rank), executed, ended (an order was taken off the book, see `order`), liquidated (the
-    exchange closed the position and ended every order) or closed; time:
-    open time of the candle, ms UTC; price: where the market is; quiet: of a close, when nothing was told since the
-    one before; executions: those of now, perhaps earlier ones too.
+    exchange closed the position and ended every order), funded (funding settled, with a position or without) or closed;
+    time: open time of the candle, ms UTC; price: where the market is, of funding the candle's open; quiet: of a close,
+    when nothing was told since the one before; executions: those of now, perhaps earlier ones too; rate and paid: of
+    funding, paid in quote, negative when received.
     """
 
     number: int
@@ -192,6 +193,16 @@ class Moment(NamedTuple):
     quiet: bool = False
     executions: Sequence[Execution] = ()
     order: OrderInfo | None = None
+    rate: float = 0.0
+    paid: Decimal = Decimal(0)
+
+
+class Transfer(NamedTuple):
+    """Money that was moved between an account and the margin of one market. reason: why nothing was moved, or ""."""
+
+    client_id: str
+    amount: Decimal
+    reason: str = ""
 
 
 class Trading(Protocol):
@@ -212,7 +223,19 @@ class Trading(Protocol):
         """Executions with ids above `after`, oldest first."""
 
     def fetch_balance(self) -> dict[str, Decimal]:
-        """Currency -> what the account holds."""
+        """Currency -> what the account holds, without what is margin of a swap."""
+
+    def add_margin(self, client_id: str, amount: Decimal) -> Transfer:
+        """Move quote money from the account to the margin of this swap; that is all its position can lose.
+
+        A client id that is known already changes nothing: the answer is about the first.
+        """
+
+    def withdraw_margin(self, client_id: str) -> Transfer:
+        """Move all margin of this swap back to the account, once there is no position; client_id as above."""
+
+    def fetch_transfer(self, client_id: str) -> Transfer | None:
+        """None when the exchange does not know it."""
 
     def go_on(self, after: int, watch: Watch) -> Moment | None:
         """What happened after moment number `after` (0: the first); None when nothing has yet.

@@ -6,16 +6,17 @@ real exchange does. So it must not be called within one of ours, which would tak
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 from django.db import DatabaseError, transaction
-from django.db.models import F
 
 from markets import candles as store
-from markets.desk import OVER, Desk, Place
+from markets import funding
+from markets import simulated_money as money
+from markets.desk import OVER, Desk, Place, no_funding
 from markets.desk_orders import Conditions, Faults, Resting
 from markets.models import (
     Exchange,
@@ -26,32 +27,14 @@ from markets.models import (
     SimulatedOrder,
 )
 from markets.series import Candles, Row
-from markets.surface import Execution, GatewayError, Moment, OrderInfo, OrderRequest, Watch
+from markets.surface import Execution, GatewayError, Moment, OrderInfo, OrderRequest, Transfer, Watch
 
+HOUR_MS = 3_600_000  # no exchange settles funding more often
 # Candles read ahead at a time.
 _AHEAD = 500
 # Earlier executions that a faulty exchange reports again.
 _REPEATED = 3
 _PLACE = ("time", "phase", "price", "since", "quiet", "number")
-
-
-def deposit(exchange: Exchange, account: str, money: dict[str, Decimal]) -> None:
-    """Give an account on the simulated exchange more money: currency -> amount."""
-    for currency, amount in money.items():
-        SimulatedBalance.objects.get_or_create(exchange=exchange, account=account, currency=currency)
-        rows = SimulatedBalance.objects.filter(exchange=exchange, account=account, currency=currency)
-        rows.update(amount=F("amount") + amount)
-
-
-def close_account(exchange: Exchange, account: str) -> None:
-    """Have the simulated exchange forget an account and all it did."""
-    SimulatedDesk.objects.filter(market__exchange=exchange, account=account).delete()
-    SimulatedBalance.objects.filter(exchange=exchange, account=account).delete()
-
-
-def holdings(exchange: Exchange, account: str) -> dict[str, Decimal]:
-    """Currency -> what an account holds on the simulated exchange."""
-    return dict(SimulatedBalance.objects.filter(exchange=exchange, account=account).values_list("currency", "amount"))
 
 
 def faults_of(exchange: Exchange) -> Faults:
@@ -63,13 +46,25 @@ def faults_of(exchange: Exchange) -> Faults:
 
 
 class SimulatedTrading:
-    """surface.Trading on one market for one customer. since: open time before the first candle it trades in, ms UTC."""
+    """surface.Trading on one market for one customer. since: open time before the first candle it trades in, ms UTC.
+
+    leverage: of a swap, whose margin is a wallet of its own.
+    """
 
     def __init__(
-        self, market: Market, account: str, label: str, timeframe: int, since: int, slippage: float = 0.0
+        self,
+        market: Market,
+        account: str,
+        label: str,
+        timeframe: int,
+        since: int,
+        leverage: float = 1.0,
+        slippage: float = 0.0,
     ) -> None:
         self.market, self.account, self.label = market, account, label
         self.timeframe, self.since = timeframe, since
+        on_margin = market.type == "swap"
+        self.wallet = money.wallet_of(account, label) if on_margin else account
         self.conditions = Conditions(
             base=market.base,
             quote=market.quote,
@@ -80,6 +75,9 @@ class SimulatedTrading:
             maker=float(market.maker),
             taker=float(market.taker),
             slippage=slippage,
+            leverage=leverage if on_margin else 0.0,
+            maintenance=float(market.maintenance_rate),
+            max_leverage=float(market.max_leverage),
         )
         self._ahead, self._read_from = Candles.empty(), 0
 
@@ -117,7 +115,39 @@ class SimulatedTrading:
 
     def fetch_balance(self) -> dict[str, Decimal]:
         self._reachable()
-        return holdings(self.market.exchange, self.account)
+        return money.holdings(self.market.exchange, self.account)
+
+    def add_margin(self, client_id: str, amount: Decimal) -> Transfer:
+        def move(faults: Faults) -> Transfer:
+            reason = "the exchange would not have it" if faults.rejects(client_id) else ""
+            wanted = Transfer(client_id, amount, reason)
+            return money.add_margin(self.market.exchange, self.account, self.label, wanted, self.market.quote)
+
+        return self._moved(client_id, move)
+
+    def withdraw_margin(self, client_id: str) -> Transfer:
+        def move(_: Faults) -> Transfer:
+            names = self.account, self.label, client_id, self.market.quote, self.market.base
+            return money.withdraw_margin(self.market.exchange, *names)
+
+        return self._moved(client_id, move)
+
+    def fetch_transfer(self, client_id: str) -> Transfer | None:
+        self._reachable()
+        return money.fetch_transfer(self.market.exchange, self.account, client_id)
+
+    def _moved(self, client_id: str, move: Callable[[Faults], Transfer]) -> Transfer:
+        """Move money once, however often it is asked for."""
+        if self.market.type != "swap":
+            raise GatewayError(f"{self.market.symbol} is no swap and has no margin.", permanent=True)
+        with self._open() as (_, faults):
+            known = money.fetch_transfer(self.market.exchange, self.account, client_id)
+            if known:
+                return known
+            done = move(faults)
+        if faults.times_out(client_id):
+            raise GatewayError("The simulated exchange did not answer in time.", permanent=False)
+        return done
 
     def go_on(self, after: int, watch: Watch) -> Moment | None:
         with self._open() as (row, faults):
@@ -125,7 +155,8 @@ class SimulatedTrading:
                 return self._again(row, faults)
             desk = self._desk(row, faults)
             before = dict(desk.balances)
-            moment = desk.go_on(watch, self._next_candle)
+            rates = self._rate_due if self.conditions.leverage else no_funding
+            moment = desk.go_on(watch, self._next_candle, rates)
             self._keep(row, desk, moment, before)
             return self._again(row, faults) if moment else None
 
@@ -149,8 +180,8 @@ class SimulatedTrading:
         return faults
 
     def _desk(self, row: SimulatedDesk, faults: Faults) -> Desk:
-        money = SimulatedBalance.objects.filter(exchange=self.market.exchange_id, account=self.account)
-        held = {balance.currency: balance.amount for balance in money.select_for_update().order_by("currency")}
+        rows = SimulatedBalance.objects.filter(exchange=self.market.exchange_id, account=self.wallet)
+        held = {balance.currency: balance.amount for balance in rows.select_for_update().order_by("currency")}
         orders = {order.client_id: _resting(order) for order in row.orders.filter(status="open")}
         place = Place(**{name: getattr(row, name) for name in _PLACE})
         return Desk(self.conditions, place, held, orders, last_id=row.last_id, faults=faults)
@@ -163,13 +194,15 @@ class SimulatedTrading:
             ended = moment.order.client_id if moment.order else ""
             row.told = {
                 "kind": moment.kind, "time": moment.time, "price": moment.price, "rank": moment.rank,
-                "quiet": moment.quiet, "ended": ended, "executions": len(moment.executions),
+                "quiet": moment.quiet, "ended": ended, "executions": len(moment.executions), "rate": moment.rate,
+                "paid": str(moment.paid),
             }  # fmt: skip
         row.save()
         for execution in desk.executions:
             SimulatedExecution.objects.create(desk=row, number=execution.id, **_told(execution))
-        touched = {execution.client_id for execution in desk.executions}
-        touched |= {moment.order.client_id} if moment and moment.order else set()
+        touched = {execution.client_id for execution in desk.executions} & desk.orders.keys()
+        # Those that are over: ended by the exchange, all of them when it took the position over.
+        touched |= {client_id for client_id, order in desk.orders.items() if order.status != "open"}
         for client_id in touched:
             row.orders.filter(client_id=client_id).update(**_columns(desk.orders[client_id]))
         for currency in desk.balances:
@@ -179,7 +212,7 @@ class SimulatedTrading:
     def _set_balance(self, currency: str, amount: Decimal) -> None:
         SimulatedBalance.objects.update_or_create(
             exchange_id=self.market.exchange_id,
-            account=self.account,
+            account=self.wallet,
             currency=currency,
             defaults={"amount": amount},
         )
@@ -194,8 +227,22 @@ class SimulatedTrading:
             executions += executions
         order = _info(row.orders.get(client_id=told["ended"])) if told["ended"] else None
         return Moment(
-            row.number, told["kind"], told["time"], told["price"], told["rank"], told["quiet"], executions, order
-        )
+            row.number, told["kind"], told["time"], told["price"], told["rank"], told["quiet"], executions, order,
+            # Moments of earlier versions have neither.
+            told.get("rate", 0.0), Decimal(told.get("paid", "0")),
+        )  # fmt: skip
+
+    def _rate_due(self, after: int, until: int) -> float | None:
+        """See desk.RateDue; asked for at the begin of every candle."""
+        if after // HOUR_MS == until // HOUR_MS:
+            return None
+        _, rates = funding.load(self.market.pk, after, until)
+        if not len(rates):
+            return None
+        due = 0.0
+        for rate in rates.tolist():  # one after the other, as every sum() does but the newest
+            due += rate
+        return due
 
     def _next_candle(self, after: int) -> Row | None:
         """The first stored candle that opens after a time, ms UTC."""

@@ -42,12 +42,17 @@ def equity(run: Any, price: float) -> float:
 
 @kernel
 def pay(run: Any, trades: Any, price: float, rate: float, fee_step: float) -> None:
-    """Pay (or receive) funding on the position: its value at a price times the rate; longs pay a positive rate.
+    """Pay (or receive) funding on the position: its value at a price times the rate; longs pay a positive rate."""
+    book_payment(run, trades, price, rate, round_to_step(run["position"] * price * rate, fee_step))
+
+
+@inlined
+def book_payment(run: Any, trades: Any, price: float, rate: float, paid: float) -> None:
+    """Book funding that was paid (received: negative), whoever computed it.
 
     It is recorded beside the trades: the amount is the position's, the fee what was paid.
     """
     position = run["position"]
-    paid = round_to_step(position * price * rate, fee_step)
     run["cash"] -= paid
     run["funding"] += paid
     payment = trades[run["trades"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bots.engine.kernel import inlined, kernel
-from bots.engine.types import ALARM, BUY, LIQUIDATION, MARKET, NONE, SELL, STOPPED, TRAIL
+from bots.engine.types import ALARM, BUY, LIQUIDATION, MARKET, NONE, RUNNING, SELL, STOPPED, TRAIL
 from bots.risk import amount_for, is_entry, refusal
 from markets.precision import floor_to_step, round_to_step
 
@@ -62,9 +62,13 @@ def write(
 def submit(run: Any, orders: Any, setup: Any, notes: Any, slot: int) -> bool:
     """Give what stands in a slot its identity, or take it out again with a note; True when risk lets it.
 
-    While entries are held, an entry is wanted but does not work.
+    While entries are held, an entry is wanted but does not work. A run that is over wants nothing any more, whatever
+    its kind makes of the fill that closed its position.
     """
     order = orders[slot]
+    if run["status"] != RUNNING:
+        order["type"] = NONE
+        return False
     code, value = refusal(run, orders, setup, slot)
     if code != 0:
         order["type"] = NONE
@@ -135,22 +139,26 @@ def close(run: Any, orders: Any, setup: Any, notes: Any, slot: int, tag: int) ->
 def end(run: Any, orders: Any, setup: Any, notes: Any, slot: int, sell: bool, code: int, tag: int) -> None:
     """Withdraw everything and end the run with a note; close the position through a slot, or keep it.
 
-    On margin it is always closed: an account can hold coins, but no position that no bot looks after.
+    On margin it is always closed: an account can hold coins, but no position that no bot looks after. A run ends once.
     """
+    if run["status"] != RUNNING:
+        return
     cancel_all(orders)
-    run["status"] = STOPPED
     note(run, notes, code, -1, run["position"])
     if sell or setup["leverage"] > 0.0:
         close(run, orders, setup, notes, slot, tag)
+    run["status"] = STOPPED
 
 
 @kernel
 def alarm(run: Any, orders: Any, slot: int, side: int, price: float, tag: int) -> None:
     """Wake the kind when the price is touched: side BUY from below (at or above), SELL from above."""
-    write(run, orders, slot, ALARM, side, price, 0.0, 0.0, tag)
+    if run["status"] == RUNNING:
+        write(run, orders, slot, ALARM, side, price, 0.0, 0.0, tag)
 
 
 @kernel
 def trailing_alarm(run: Any, orders: Any, slot: int, side: int, distance: float, tag: int) -> None:
     """Wake the kind when the price has turned by `distance` (a fraction): BUY from its low, SELL from its high."""
-    write(run, orders, slot, ALARM, side, run["price"] * (1.0 + side * distance), 0.0, distance, tag)
+    if run["status"] == RUNNING:
+        write(run, orders, slot, ALARM, side, run["price"] * (1.0 + side * distance), 0.0, distance, tag)

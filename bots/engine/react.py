@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 
 from bots.engine.kernel import entry, kernel
-from bots.engine.ledger import apply, equity
+from bots.engine.ledger import apply, book_payment, equity
 from bots.engine.loop import open_bar
 from bots.engine.matching import act, follow, watch
 from bots.engine.orders import cancel_all, note
-from bots.engine.protection import after_fill, due_time, floor_of, judge, open_day
+from bots.engine.protection import after_fill, due_time, floor_of, judge, margin, open_day
 from bots.engine.types import ALARM, FAILED, LIQUIDATED, LIQUIDATION, NEVER, NONE, RUNNING, STOPPED, TOO_MANY_FILLS
 from markets.precision import round_to_step
 
@@ -30,6 +30,7 @@ CLOSED: Final = 5  # the bar is over
 CIRCLED: Final = 6  # too much happened in one bar; value: how much
 
 TAKEN_OVER: Final = 7  # the exchange liquidated the position
+FUNDED: Final = 8  # funding settled at the open of a bar; price: that open
 
 # order["cost"] of a trailing stop that was touched: it is a market order now, and the exchange has it.
 SENT: Final = -1.0
@@ -43,7 +44,7 @@ EVENT = np.dtype(
         ("signal", "i8"),  # CLOSED: what the kind sees in the bar
         ("quiet", "i8"),  # CLOSED: nothing was told between this and the close before
         ("done", "i8"),  # EXECUTED: nothing of the order is left
-        ("value", "f8"),  # CIRCLED
+        ("value", "f8"),  # CIRCLED; FUNDED: the rate
         ("sequence", "i8"),  # EXECUTED, ENDED: the order's; the next four for one that is wanted no more
         ("type", "i8"),
         ("side", "i8"),
@@ -52,7 +53,7 @@ EVENT = np.dtype(
         ("executed", "i8"),  # when, ms UTC
         ("paid", "f8"),  # price of the execution
         ("amount", "f8"),
-        ("fee", "f8"),
+        ("fee", "f8"),  # FUNDED: what was paid, negative when received
         ("before_amount", "f8"),  # what executions of the order that were booked earlier add up to
         ("before_cost", "f8"),
         ("before_fee", "f8"),
@@ -165,6 +166,17 @@ def taken_over(run: Any, orders: Any, setup: Any, notes: Any, trades: Any, event
 
 
 @kernel
+def settle_funding(run: Any, orders: Any, setup: Any, trades: Any, event: Any) -> None:
+    """Funding settled. It is paid before the price moves to the open, so the run's stays that of the close before."""
+    run["time"] = event["time"]
+    open_day(run, setup)
+    if event["value"] != 0.0 and run["position"] != 0.0:
+        book_payment(run, trades, event["price"], event["value"], event["fee"])
+        margin(run, orders, setup)
+        watch(run, orders)
+
+
+@kernel
 def touch(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, slot: int) -> None:
     """An alarm rings; a trailing stop becomes a market order."""
     if orders[slot]["type"] == ALARM:
@@ -239,6 +251,8 @@ def react(
     if event["code"] == OPENED:
         run["time"] = event["time"]
         open_bar(on_start, run, orders, setup, params, notes, trades, event["price"], 0.0)
+    elif event["code"] == FUNDED:
+        settle_funding(run, orders, setup, trades, event)
     elif event["code"] == CLOSED:
         close_bar(on_bar, run, orders, setup, params, notes, event, inputs)
     else:

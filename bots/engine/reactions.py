@@ -15,7 +15,19 @@ from bots.engine import react as kernel
 from bots.engine.matching import most_fills
 from bots.engine.programs import bound, signatures
 from bots.engine.protection import due_time
-from bots.engine.react import CIRCLED, CLOSED, ENDED, EVENT, EXECUTED, OPENED, SENT, TAKEN_OVER, TOUCHED, TURNED
+from bots.engine.react import (
+    CIRCLED,
+    CLOSED,
+    ENDED,
+    EVENT,
+    EXECUTED,
+    FUNDED,
+    OPENED,
+    SENT,
+    TAKEN_OVER,
+    TOUCHED,
+    TURNED,
+)
 from bots.engine.run import Engine, Records
 from bots.engine.types import ALARM, LIQUIDATION, NEVER, NEW, NONE, NOTE, ORDER, RUN, SETUP, TRADE, TRAIL
 from markets.series import Column
@@ -129,6 +141,11 @@ def ended(time: int, price: float, order: Placed, before: Booked = NOTHING_BOOKE
 def taken_over(time: int, price: float, side: int, at: int, paid: float, amount: float, fee: float) -> Records:
     """The exchange liquidated the position; figures as of an execution."""
     return event(TAKEN_OVER, time, price, side=side, executed=at, paid=paid, amount=amount, fee=fee)
+
+
+def funded(time: int, price: float, rate: float, paid: float) -> Records:
+    """Funding settled at the open of a bar, at `price`. paid: quote, negative when received; 0 for no position."""
+    return event(FUNDED, time, price, value=rate, fee=paid)
 
 
 def _of_order(code: int, time: int, price: float, order: Placed, before: Booked) -> Records:

@@ -12,6 +12,7 @@ from bots.engine.types import (
     ALARM,
     BUY,
     EXPECTED,
+    FAILED,
     LIQUIDATION,
     MARKET,
     NEVER,
@@ -21,6 +22,7 @@ from bots.engine.types import (
     RUN,
     SELL,
     STATE_VERSION,
+    STOPPED,
     Limits,
     Terms,
     setup_of,
@@ -85,8 +87,10 @@ class Engine:
         return np.flatnonzero((kind > NONE) & (kind != ALARM) & (kind != LIQUIDATION))
 
     def want_flat(self) -> None:
-        """Want nothing but the position sold (or bought back) at the next price."""
+        """Want nothing but the position sold (or bought back) at the next price; the run is over."""
         run, order = self.run[0], self.orders[0]
+        if run["status"] != FAILED:
+            run["status"] = STOPPED
         self.orders["type"] = NONE
         run["sequence"] += 1
         order["type"], order["side"] = MARKET, SELL if run["position"] > 0 else BUY

@@ -35,17 +35,20 @@ def end_live(run: Run, close_position: bool, opening: str) -> None:
 
     opening: how its last Event begins.
     """
+    on_margin = run.market.type == "swap"
+    if not close_position:
+        require_keepable(run)
     try:
         engine = resumed_engine(run)
     except Refused as error:
-        if close_position and run.position:
+        if close_position and run.position and not on_margin:
             raise
         live_ends.fail(run.pk, str(error))
         return
     if close_position and run.position:
         require_closable(run)
     live_ends.begin(run, engine, close_position, opening)
-    rest = " and sells its position" if close_position and run.position else ""
+    rest = f" and {'closes' if on_margin else 'sells'} its position" if close_position and run.position else ""
     say(run.bot, run, "stopping", f"Stopping: the exchange withdraws its orders{rest}.", Bot.Status.RUNNING)
 
 
@@ -55,14 +58,19 @@ def ending(run: Run, close_position: bool, code: str, opening: str) -> Outcome:
     if run.position and close_position:
         outcome = _closed(run)
         position = ", its position is sold" if run.market.type != "swap" else ", its position is closed"
-    elif run.position and run.market.type == "swap":
-        raise Refused("a position on a swap cannot be kept without a bot that looks after its margin; close it.")
     elif run.position:
+        require_keepable(run)
         position = ", its position is kept in the account"
     sentence = f"{opening}: its orders are withdrawn{position}."
     outcome.events.append(event_row(run, (Event.Level.INFO, code, sentence, {}), timezone.now()))
     outcome.ended = Bot.Status.STOPPED
     return outcome
+
+
+def require_keepable(run: Run) -> None:
+    """Raises Refused for a position that cannot be left to its account."""
+    if run.position and run.market.type == "swap":
+        raise Refused("a position on a swap cannot be kept without a bot that looks after its margin; close it.")
 
 
 def require_closable(run: Run) -> float:

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from django.db import transaction
 from django.utils import timezone
 
-from bots import balances, guards, live_money, live_orders, writes
+from bots import balances, guards, live_margin, live_money, live_orders, writes
 from bots.claims import engine_of
 from bots.engine.run import Engine
 from bots.guards import Refused
 from bots.kinds import KINDS
 from bots.kinds.parameters import ParamsError
-from bots.models import Bot, Event, LiveSession, Mode, Order, Run
+from bots.models import Bot, Event, Mode, Order, Run
 from bots.outcomes import Outcome
 from bots.records import moment, terms_of
 from bots.services.configuration import ALIVE, validate
@@ -63,7 +63,7 @@ def start(bot: Bot, since: int | None = None) -> Run:
 
 def _require_tradable(bot: Bot) -> None:
     if bot.account.mode == Mode.LIVE:
-        live_money.require_tradable(bot)
+        live_money.require_simulated(bot.account.exchange)
     elif bot.account.mode != Mode.PAPER:
         raise Refused(f"account {bot.account.name} is {bot.account.mode}; bots run on paper and live accounts only.")
     if bot.account.exchange_id != bot.market.exchange_id:
@@ -102,7 +102,7 @@ def new_run(bot: Bot, since: int) -> Run:
         bar_time=open_time(since - 1, bot.timeframe) if since % step_ms else since - step_ms,
     )  # fmt: skip
     if run.mode == Mode.LIVE:
-        LiveSession.objects.create(run=run)
+        live_margin.open_session(run)
     return run
 
 

@@ -28,8 +28,10 @@ from bots.management.commands._series import Asked
 from bots.models import Account, Balance, Bot, EquitySnapshot, Event, Mode, Order, Position, Run, Trade
 from bots.performance import Metrics
 from markets import candles as store
-from markets.models import Feed, Market, SimulatedBalance, SimulatedDesk
+from markets import funding
+from markets.models import Feed, Market, SimulatedBalance, SimulatedDesk, SimulatedTransfer
 from markets.series import Candles
+from markets.surface import Rate
 from orchestrator import home
 from tests.bots.conftest import GRID, MINUTE, START
 from tests.markets.conftest import real_candles
@@ -39,7 +41,7 @@ REPLAYS = COMMANDS[1:]
 KEYS = {"bars", "trades", "final_equity", "metrics", "seconds_load", "seconds_engine", "seconds_total"}
 METRICS = {*Metrics.__annotations__, "funding", "daily_returns", "monthly_returns"}
 OURS = (Bot, Run, Order, Trade, Position, EquitySnapshot, Event, Account, Balance, get_user_model())
-ROWS = (*OURS, SimulatedDesk, SimulatedBalance)
+ROWS = (*OURS, SimulatedDesk, SimulatedBalance, SimulatedTransfer)
 
 
 def waves(count: int = 150) -> Candles:
@@ -169,6 +171,35 @@ def test_replay_gives_the_backtest_s_file_on_real_candles(market, tmp_path, file
         assert run(command, timeframe="1h", params=params, trades=path, capital=100_000)["trades"] > 30
         files.append(path.read_bytes())
     assert files[0] == files[1] == files[2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("futures_grid", {"lower": 90, "upper": 110, "lines": 9, "direction": "neutral", "leverage": 3}),
+        ("futures_position", {"side": "short", "size": 30, "leverage": 3, "take_profit_1": 2.0, "positions": 0}),
+        ("futures_position", {"side": "long", "size": 100, "leverage": 15, "stop_loss": None}),
+        ("grid", GRID),
+    ],
+    ids=["grid", "position", "liquidated", "spot kind"],
+)
+def test_replay_gives_the_backtest_s_file_and_funding_on_swaps(stored, tmp_path, kind, params):
+    stored.type, stored.max_leverage, stored.maintenance_rate = "swap", Decimal(20), Decimal("0.01")
+    stored.save()
+    hour = START // 3_600_000 * 3_600_000
+    funding.upsert(stored.pk, [Rate(hour + n * 3_600_000, 0.0004 * n) for n in (1, 2)])
+    before, documents, files = counts(), [], []
+    for command in COMMANDS:
+        path = tmp_path / f"{command}.csv"
+        document = run(command, kind=kind, params=json.dumps(params), trades=path)
+        documents.append({key: value for key, value in document.items() if not key.startswith("seconds")})
+        files.append(path.read_bytes())
+    assert files[0] == files[1] == files[2]
+    assert documents[0] == documents[1] == documents[2]
+    liquidated = b"liquidation" in files[0]
+    assert liquidated == (params.get("leverage") == 15)
+    assert documents[0]["metrics"]["funding"] != 0 or liquidated
+    assert counts() == before
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -183,8 +183,11 @@ def test_a_liquidated_bot_ends_with_what_is_left_and_says_why(short_bot, close, 
     assert Event.objects.filter(run=run, code="liquidated", level="error").exists()
 
 
-def test_a_short_is_bought_back_when_its_bot_is_stopped(short_bot, close, rates, account):
+@pytest.mark.parametrize("positions", [1, 0])
+def test_a_short_is_bought_back_when_its_bot_is_stopped(short_bot, close, rates, account, positions):
     rates()
+    short_bot.params = SHORT | {"positions": positions}
+    short_bot.save()
     run = services.start(short_bot, START)
     close(bars((100, 100, 100, 100), (100, 100, 90, 90)))
     runs.advance_due()

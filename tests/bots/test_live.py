@@ -13,7 +13,7 @@ from bots import claims, halts, live, live_money, live_orders, runs, services, w
 from bots.engine import reactions
 from bots.models import Bot, Event, Mode, Order, Position, Run, Trade
 from markets.models import Exchange, SimulatedExecution, SimulatedOrder
-from markets.trading import holdings
+from markets.simulated_money import holdings
 from tests.bots.conftest import GRID, MINUTE, START, arrive, bars
 from tests.bots.test_runs import exact, expected, stored, wandering
 
@@ -129,11 +129,7 @@ def test_what_the_account_has_free_is_what_the_exchange_says_less_what_bots_hold
     assert account.balances.get(currency="USDT").free == 7000
 
 
-def test_accounts_elsewhere_and_swaps_are_refused(bot, account, market):
-    market.type = "swap"
-    market.save()
-    with pytest.raises(services.Refused, match="live bots trade spot markets only"):
-        services.start(bot, START)
+def test_accounts_elsewhere_are_refused(bot, account, market):
     Exchange.objects.update(ccxt_id="binance")
     with pytest.raises(services.Refused, match="is not a simulated exchange; live accounts trade on simulated ones"):
         services.start(bot, START)

@@ -8,11 +8,12 @@ import signal
 import pytest
 from django.db import connection, connections
 
-from bots import live, services
+from bots import live, runs, services
 from bots.models import Order, Run
-from markets.models import SimulatedExecution, SimulatedOrder
-from markets.trading import holdings
-from tests.bots.conftest import START
+from markets.models import SimulatedExecution, SimulatedOrder, SimulatedTransfer
+from markets.simulated_money import holdings, wallets
+from tests.bots.conftest import MINUTE, START, bars
+from tests.bots.test_funding import FIRST, paid, rates, short_bot, swap  # noqa: F401 (fixtures)
 from tests.bots.test_live import account, fault, on_book, rows  # noqa: F401 (a fixture)
 from tests.bots.test_runs import exact, expected, stored, wandering
 
@@ -87,3 +88,39 @@ def test_killed_at_every_step_of_a_stop_it_withdraws_and_sells_once(bot, close, 
     assert (run.position == 0) == closes
     held = holdings(exchange, f"a{account.pk}")
     assert {b.currency: b.free for b in account.balances.all() if b.free} == {c: a for c, a in held.items() if a}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("faults", [{}, {"time_out_one_in": 2, "repeat": True}], ids=["calm", "timeouts"])
+def test_killed_at_every_step_of_a_run_on_a_swap_it_neither_loses_nor_doubles_money(
+    short_bot, close, rates, exchange, account, faults  # noqa: F811
+):  # fmt: skip
+    """From the transfer of its margin over a payment of funding to the transfer back."""
+    rates(0.0005)
+    fault(exchange, **faults)
+    begin = FIRST - 2 * MINUTE
+    candles = bars((100, 100, 99, 100), (100, 101, 98, 99), (99, 99, 97, 98), (98, 98, 98, 98), start=begin)
+    run = services.start(short_bot, begin)
+    live.kept_engine(run)
+    close(candles[:3])
+    deaths = sum(not work_and_die(statements) for statements in range(45))
+    for _ in range(10):
+        live.advance_due()
+    backtest = runs.backtest(run.kind, run.params, run.market, 60, run.allocation, candles[:3])
+    run.refresh_from_db()
+    assert stored(run) == exact(backtest)
+    assert paid(run) == [(p.time, p.rate, p.price, p.position, p.paid) for p in backtest.payments] != []
+    assert wallets(exchange, f"a{account.pk}")[f"r{run.pk}"] == {"USDT": run.cash, "SOL": run.position}
+    assert holdings(exchange, f"a{account.pk}")["USDT"] == account.balances.get(currency="USDT").free == 9000
+    services.stop(short_bot, close_position=True)
+    close(candles[3:])
+    deaths += sum(not work_and_die(statements) for statements in range(45))
+    for _ in range(10):
+        live.advance_due()
+    run.refresh_from_db()
+    assert deaths > 50
+    assert (run.status, run.position) == ("stopped", 0)
+    assert holdings(exchange, f"a{account.pk}")["USDT"] == account.balances.get(currency="USDT").free == 9000 + run.cash
+    assert set(wallets(exchange, f"a{account.pk}")[f"r{run.pk}"].values()) == {0}
+    assert SimulatedTransfer.objects.count() == 2
+    assert SimulatedOrder.objects.count() == Order.objects.filter(run=run).count()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -13,9 +14,13 @@ from bots import live, live_money, runs, services
 from bots.kinds import KINDS
 from bots.models import Bot
 from markets import candles as store
-from markets.models import Feed
-from tests.bots.conftest import START
-from tests.bots.engine.test_invariants import MONEY, PARAMS, candles, every_spot_kind
+from markets import funding
+from markets.models import Feed, Market
+from markets.series import Candles
+from markets.surface import Rate
+from tests.bots.conftest import MINUTE, START
+from tests.bots.engine.test_invariants import MONEY, PARAMS, candles, every_margin_kind, every_spot_kind
+from tests.bots.test_funding import FIRST, HOUR, paid
 from tests.bots.test_runs import exact, stored
 
 # As much more as the engine takes for float noise.
@@ -66,6 +71,53 @@ def test_backtest_paper_and_live_are_one(slug, terms, owner, data):
         # One that has ended sees no more candles; a backtest goes on with it to the last.
         assert bytes(on_exchange.state) == state or on_exchange.status == "stopped"
         transaction.set_rollback(True)
+
+
+@every_margin_kind
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_on_swaps_too_with_their_funding_payments_and_their_book(slug, terms, owner, data):
+    series, params = over_an_hour(data.draw(candles())[:15]), data.draw(PARAMS[slug])
+    with transaction.atomic():
+        swap(terms)
+        on_paper, on_exchange = (
+            started(open_account, owner, terms, slug, params)
+            for open_account in (services.open_paper_account, live_money.open_account)
+        )
+        for half in (series[: len(series) // 2], series[len(series) // 2 :]):
+            store.upsert(terms.pk, 60, half)
+            Feed.objects.update(synced_to=int(half.time[-1]))
+            runs.advance_due()
+            live.advance_due()
+        backtest = runs.backtest(slug, params, terms, 60, Decimal(MONEY), series)
+        payments = [(p.time, p.rate, p.price, p.position, p.paid) for p in backtest.payments]
+        for run in (on_paper, on_exchange):
+            run.refresh_from_db()
+            assert stored(run) == exact(backtest)
+            assert paid(run) == payments
+            assert (run.cash, run.position, run.cost, run.funding) == (
+                backtest.book.cash, backtest.book.position, backtest.book.cost, backtest.book.funding
+            )  # fmt: skip
+        assert (on_exchange.status, on_exchange.bot.reason) == (on_paper.status, on_paper.bot.reason)
+        state, orders = backtest.engine.save()
+        assert bytes(on_exchange.orders) == orders
+        assert bytes(on_exchange.state) == state or on_exchange.status == "stopped"
+        free = [run.bot.account.balances.get(currency="USDT").free for run in (on_paper, on_exchange)]
+        assert free[0] == free[1]
+        transaction.set_rollback(True)
+
+
+def over_an_hour(series: Candles) -> Candles:
+    """The same candles, the fourth of which opens with a full hour."""
+    return replace(series, time=series.time + (FIRST - START - 3 * MINUTE))
+
+
+def swap(market: Market) -> None:
+    """Make a market a swap whose funding settles at that hour."""
+    market.type, market.max_leverage, market.maintenance_rate = "swap", Decimal(20), Decimal("0.005")
+    market.funding_to = FIRST + HOUR
+    market.save()
+    funding.upsert(market.pk, [Rate(FIRST, 0.0007)])
 
 
 def test_every_kind_of_the_spot_market_is_there():

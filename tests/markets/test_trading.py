@@ -10,8 +10,9 @@ from markets import candles as store
 from markets.gateway import GatewayError, connect_trading
 from markets.models import Exchange, Market
 from markets.series import Candles
+from markets.simulated_money import deposit, holdings
 from markets.surface import Alert, OrderRequest, Watch
-from markets.trading import SimulatedTrading, deposit, holdings
+from markets.trading import SimulatedTrading
 
 START, MINUTE = 1_700_000_040_000, 60_000
 QUIET = Watch((), 0.0, float("inf"), 2**62, 2**62)

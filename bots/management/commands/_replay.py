@@ -13,7 +13,7 @@ from bots import services
 from bots.brokers import exchange_account
 from bots.management.commands._series import Asked
 from bots.models import Account, Bot, FundingPayment, Mode, Run, Trade
-from markets.trading import close_account
+from markets.simulated_money import close_account
 
 OWNER = "replay"
 

@@ -4,16 +4,17 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from bots import live, services
-from bots.brokers import ExchangeBroker, exchange_account
+from bots import live, live_margin, services
+from bots.brokers import ExchangeBroker, exchange_account, run_leverage
 from bots.kinds.parameters import ParamsError
 from bots.management.commands._replay import forget, forget_killed, hurry, new_run
 from bots.management.commands._series import Asked, SeriesCommand
-from bots.models import LiveSession, Run, Trade
-from markets.trading import SimulatedTrading, deposit
+from bots.models import FundingPayment, LiveSession, Run, Trade
+from markets.simulated_money import deposit
+from markets.trading import SimulatedTrading
 from orchestrator.commands import bad_input
 
-# Beside the capital: as much as the engine takes for float noise.
+# Beside the capital: as much as the engine takes for float noise. On a swap it stays out of the margin.
 SPARE = Decimal("1e-9")
 
 
@@ -23,8 +24,6 @@ class Command(SeriesCommand):
     def handle(self, **options: Any) -> None:
         began = time.perf_counter()
         asked = self.asked(options)
-        if asked.market.type != "spot":
-            raise bad_input(f"market must be a spot market, not {asked.market.symbol}: live bots trade no swaps yet.")
         try:
             services.validate(asked.kind, asked.params, asked.market, asked.timeframe, asked.capital)
         except ParamsError as error:
@@ -36,7 +35,8 @@ class Command(SeriesCommand):
             _replay(run, asked)
             seconds = time.perf_counter() - engine_began
             trades = list(Trade.objects.filter(run=run).order_by("number"))
-            self.report(asked, options, trades, [], seconds, began)
+            payments = list(FundingPayment.objects.filter(run=run).order_by("time"))
+            self.report(asked, options, trades, payments, seconds, began)
         finally:
             forget(run.bot)
 
@@ -46,8 +46,8 @@ def _replay(run: Run, asked: Asked) -> None:
     hurry()
     account = exchange_account(run.bot.account_id)
     deposit(asked.market.exchange, account, {asked.market.quote: asked.capital * (1 + SPARE)})
-    LiveSession.objects.create(run=run)
-    trading = SimulatedTrading(asked.market, account, f"r{run.pk}", asked.timeframe, run.bar_time)
+    live_margin.open_session(run)
+    trading = SimulatedTrading(asked.market, account, f"r{run.pk}", asked.timeframe, run.bar_time, run_leverage(run))
     _, answered = live.advance(run.pk, ExchangeBroker(trading), int(asked.candles.time[-1]))
     if not answered:
         raise bad_input(f"the exchange does not answer: {LiveSession.objects.get(run=run).trouble}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 import numpy as np
 
 from bots.engine import reactions
 from bots.engine.reactions import Booked, Placed
+from bots.engine.simulate import NO_FUNDING
 from bots.engine.types import BUY, LIMIT, NOTE, ORDER_TYPES, SELL, STOP, TRADE
 from markets.desk import Desk, Place
 from markets.desk_orders import NO_FAULTS, Conditions
@@ -22,15 +24,18 @@ ON_BOOK = {LIMIT: "limit", STOP: "stop"}
 def conditions(terms=TERMS, leverage=0.0):
     return Conditions(
         "SOL", "USDT", TICK, LOT, terms.min_amount, terms.min_cost, terms.maker, terms.taker, terms.slippage,
-        leverage, terms.maintenance,
+        leverage, terms.maintenance, leverage or math.inf,
     )  # fmt: skip
 
 
 class Listener:
     """Leads an engine along a desk. What it did lies in trades and notes."""
 
-    def __init__(self, engine, series, faults=NO_FAULTS, terms=conditions(), money=MONEY):  # noqa: B008
-        self.engine, self.series = engine, series
+    def __init__(
+        self, engine, series, faults=NO_FAULTS, terms=conditions(), money=MONEY, funding=NO_FUNDING  # noqa: B008
+    ):  # fmt: skip
+        self.engine, self.series, self.funding = engine, series, funding
+        self.closed = int(series.time[0]) - 60_000  # the last candle it heard the end of
         # On spot a billionth more, which is what the engine takes for float noise; on margin it would move liquidation.
         money = Decimal(repr(money)) * (1 + Decimal("1e-9") * (not terms.leverage))
         self.desk = Desk(terms, Place(int(series.time[0]) - 60_000), {terms.quote: money}, faults=faults)
@@ -49,7 +54,7 @@ class Listener:
         """To the end of the series, or until so many bars are closed."""
         acts = 0
         while bars is None or bars > 0:
-            moment = self.desk.go_on(self.watch(), self.candle)
+            moment = self.desk.go_on(self.watch(), self.candle, self.rate_due)
             if moment is None:
                 break
             acts = 0 if moment.kind == "closed" else acts + (moment.kind in ("touched", "executed", "ended"))
@@ -60,11 +65,15 @@ class Listener:
             bars = bars - (moment.kind == "closed") if bars is not None else None
         return self
 
+    def rate_due(self, after, until):
+        due = self.funding.rates[(self.funding.times > after) & (self.funding.times <= until)]
+        return sum(due.tolist()) if len(due) else None
+
     def watch(self):
         run = self.engine.run[0]
         sides = {True: "buy", False: "sell"}
         alerts = [Alert(slot, sides[side == BUY], price) for slot, side, price in reactions.alerts(self.engine)]
-        return Watch(alerts, run["wake_low"], run["wake_high"], reactions.due(self.engine), 2**62)
+        return Watch(alerts, run["wake_low"], run["wake_high"], reactions.due(self.engine), 2**62, self.closed + 1)
 
     def hear(self, moment):
         time, price = moment.time, moment.price
@@ -82,9 +91,12 @@ class Listener:
             side = SELL if self.engine.run["position"][0] > 0 else BUY
             figures = (float(execution.price), float(execution.amount), float(execution.fee))
             self.feel(reactions.taken_over(time, price, side, execution.time, *figures))
+        elif moment.kind == "funded":
+            self.feel(reactions.funded(time, price, moment.rate, float(moment.paid)))
         elif moment.kind == "ended":
             self.end(time, price, moment.order)
         else:
+            self.closed = time
             at = int(np.searchsorted(self.series.time, time))
             signal, inputs = (int(self.seen.signals[at]), self.seen.inputs[at]) if len(self.seen) else (0, np.empty(0))
             self.feel(reactions.closed(time, price, signal, moment.quiet), inputs)
@@ -134,7 +146,8 @@ def names(trades):
     return [(ORDER_TYPES[t["type"]], int(t["side"]), float(t["price"]), float(t["amount"])) for t in trades]
 
 
-def listening(slug, params, series, **options):
-    terms, engine = terms_for(slug), fresh(slug, params)
+def listening(slug, params, series, terms=None, **options):
+    terms = terms or terms_for(slug)
+    engine = fresh(slug, params, terms)
     leverage = float(engine.setup["leverage"][0])
     return Listener(engine, series, terms=conditions(terms, leverage), **options)

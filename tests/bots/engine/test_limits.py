@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bots.engine.run import Engine
+from bots.engine.simulate import step
 from bots.engine.types import (
     DRAWDOWN_HIT,
     HELD_AFTER_LOSS,
@@ -126,3 +128,21 @@ def test_limits_that_are_never_reached_change_nothing():
     _, limited = run_script(bars(*rows), orders, limits=far)
     assert limited.trades.tobytes() == free.trades.tobytes()
     assert limited.equity.tobytes() == free.equity.tobytes()
+
+
+@pytest.mark.parametrize("slug", ["futures_position", "dca", "accumulation"])
+def test_a_run_that_a_limit_ended_does_not_enter_again_when_its_position_is_closed(slug):
+    """Kinds go on to the next deal when a position is gone; not once the run is over."""
+    params = {
+        "futures_position": {"positions": 0, "size": 90, "stop_loss": None},
+        "dca": {"base_order": 400.0, "safety_order": 100.0, "max_safety_orders": 0, "take_profit": 50.0},
+        "accumulation": {"amount": 400.0, "interval": 60, "take_profit": 50.0},
+    }[slug]
+    kind = KINDS[slug]
+    terms = Terms(tick=0.01, lot=0.001, margin=kind.margin)
+    engine = Engine.new(kind, kind.read(params), terms, 1000.0, Limits(max_drawdown=0.02))
+    steps = step(engine, bars(*[FLAT] * 4, *[flat(90)] * 5))
+    assert DRAWDOWN_HIT in codes(steps)
+    assert (engine.run["status"][0], engine.run["position"][0]) == (STOPPED, 0.0)
+    assert steps.trades["tag"][-1] == kind.tags.index("close")
+    assert not engine.wanted().size
