@@ -122,11 +122,22 @@ class CcxtExchange:
         return [row for row in rows if row[0] >= since and row[0] + timeframe * 1000 <= now][:limit]
 
     def fetch_tickers(self, symbols: Sequence[str]) -> dict[str, Ticker]:
+        found: dict[str, Ticker] = {}
         with self._asking("tickers"):
-            answer = self.client.fetch_tickers(list(symbols))
-            self._require_json()
-            found = [shapes.ticker(answer[symbol], self.now_ms()) for symbol in symbols if symbol in answer]
-        return {ticker.symbol: ticker for ticker in found if ticker.last > 0}
+            for alike in self._by_type(symbols):
+                answer = self.client.fetch_tickers(alike)
+                self._require_json()
+                found |= shapes.tickers(answer, alike, self.now_ms())
+        return found
+
+    def _by_type(self, symbols: Sequence[str]) -> list[list[str]]:
+        """In lists of one type each, as ccxt asks; those that the exchange does not list any more are left out."""
+        self.client.load_markets()
+        types: dict[str, list[str]] = {}
+        for symbol in symbols:
+            if symbol in self.client.markets:
+                types.setdefault(self.client.markets[symbol]["type"], []).append(symbol)
+        return list(types.values())
 
     def fetch_funding_rates(self, symbol: str, since: int, limit: int) -> list[Rate]:
         with self._asking(f"funding rates of {symbol}"):

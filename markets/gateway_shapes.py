@@ -142,15 +142,30 @@ def rate(entry: dict[str, Any]) -> Rate:
     return Rate(int(entry["timestamp"]), fraction(entry["fundingRate"]))
 
 
+def tickers(answer: dict[str, Any], symbols: Sequence[str], now: int) -> dict[str, Ticker]:
+    """Those with a price; markets without trades have none. Raises ValueError when none has one."""
+    told = [answer[symbol] for symbol in symbols if symbol in answer]
+    found = {entry["symbol"]: ticker(entry, now) for entry in told if entry["last"]}
+    if not found:
+        raise ValueError(f"none of {len(symbols)} has a price")
+    return found
+
+
 def ticker(entry: dict[str, Any], now: int) -> Ticker:
-    change, volume = entry.get("percentage"), entry.get("quoteVolume")
+    change, volume = finite(entry.get("percentage")), finite(entry.get("quoteVolume"))
     return Ticker(
         symbol=entry["symbol"],
         time=int(entry["timestamp"] or now),
-        last=float(entry["last"] or 0),
-        change_24h=None if change is None else float(change) / 100,
-        quote_volume_24h=None if volume is None else float(volume),
+        last=above_zero("last price", entry["last"]),
+        change_24h=None if change is None else change / 100,
+        quote_volume_24h=volume,
     )
+
+
+def finite(value: Any) -> float | None:
+    """A number that may be missing."""
+    number = math.nan if value is None else float(value)
+    return number if math.isfinite(number) else None
 
 
 def mark_price(entry: dict[str, Any], now: int) -> MarkPrice:

@@ -164,7 +164,7 @@ def kill(process):
 
 
 def test_killed_anywhere_and_started_again_it_ends_in_the_same_rows(killed_command, venue):
-    """While the second page is asked for; while it is written; and then left alone."""
+    """While the second page is asked for; while it is written; while a hole is asked for again; then left alone."""
     home, variables = killed_command
     venue.faults = {3: "missing"}
     venue.stop_at = 1
@@ -181,11 +181,20 @@ def test_killed_anywhere_and_started_again_it_ends_in_the_same_rows(killed_comma
             kill(process)
     assert stored() == venue.closed[:1000]
 
+    venue.reached.clear()
+    venue.go_on.clear()
+    venue.stop_at = 5  # after the two that are left, the first with a hole
+    with running(home, "backfill_candles", *arguments(venue, "--json"), **variables) as process:
+        until(venue.reached.is_set, 60, process.output.read_text)
+        kill(process)
+    assert stored() == venue.closed[:1299] + venue.closed[1304:]
+    venue.go_on.set()
+
     finished = manage(home, "backfill_candles", *arguments(venue, "--json"), **variables)
     assert finished.returncode == 0, finished.stderr
     told = json.loads(finished.stdout)
     assert stored() == venue.closed
-    assert (told["gaps"], told["repaired"], told["declared"]) == (1, 1, 0)
+    assert (told["rows"], told["gaps"], told["declared"]) == (5, 0, 0)
     # From where it had been, but for the candle before, which may have been revised.
     assert venue.asked[1:4] == [venue.closed[999][0]] * 3
     asked = len(venue.asked)

@@ -49,6 +49,9 @@ PREMIUM = {
 }  # fmt: skip
 
 
+TICKER = {"symbol": "BTCUSDT", "lastPrice": "101.5", "priceChangePercent": "2.5", "quoteVolume": "12345.6"}
+
+
 def kline(time, open_="100.0", high="102.0", low="99.0", close="101.0", volume="3.5"):
     return [time, open_, high, low, close, volume, time + MINUTE - 1, "350.0", 10, "1.0", "100.0", "0"]
 
@@ -63,6 +66,7 @@ class Venue:
         self.rates: list[list[object]] = []
         self.bids = [["101.1", "2.0"], ["101.0", "3"]]
         self.ahead = 0
+        self.ticker: dict[str, object] = {}
         self.listed: list[object] | None = None
         self.instead: tuple[int, bytes, dict[str, str]] | None = None
         self.asked: list[str] = []
@@ -87,15 +91,9 @@ class Venue:
         if "klines" in path:
             since = int(path.split("startTime=")[1].split("&")[0])
             return [row for row in self.klines if row[0] is None or row[0] >= since]
-        return [
-            {
-                "symbol": "BTCUSDT",
-                "lastPrice": "101.5",
-                "priceChangePercent": "2.5",
-                "quoteVolume": "12345.6",
-                "closeTime": self.now + 1000,
-            }
-        ]
+        # What tells a spot market's from a swap's.
+        quoted = {"bidPrice": "101.4", "bidQty": "1.0"} if "/api/" in path else {}
+        return [TICKER | quoted | {"closeTime": self.now + 1000} | self.ticker]
 
 
 @pytest.fixture
@@ -203,6 +201,29 @@ def test_tickers_are_told_with_change_and_turnover(binance, venue):
     assert (ticker.symbol, ticker.last, ticker.time) == ("BTC/USDT", 101.5, venue.now + 1000)
     assert ticker.change_24h == pytest.approx(0.025)
     assert ticker.quote_volume_24h == 12345.6
+
+
+def test_tickers_of_spot_and_swaps_come_together_without_what_is_not_listed(futures, venue):
+    futures.ccxt_config["options"]["fetchMarkets"]["types"] = ["spot", "linear"]
+    found = connect(futures).fetch_tickers(["BTC/USDT", "BTC/USDT:USDT", "GONE/USDT"])
+    assert set(found) == {"BTC/USDT", "BTC/USDT:USDT"}
+    asked = [path.split("?")[0] for path in venue.asked if "ticker" in path]
+    assert asked == ["/api/v3/ticker/24hr", "/fapi/v1/ticker/24hr"]
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ({"lastPrice": None}, "none of 1 has a price"),
+        ({"lastPrice": "NaN"}, "tickers that cannot be read"),
+        ({"lastPrice": "-1"}, "last price must be above 0"),
+        (dict.fromkeys(TICKER, None), "none of 1 has a price"),
+    ],
+)
+def test_a_ticker_that_cannot_be_is_an_error(binance, venue, told, sentence):
+    venue.ticker = told
+    with pytest.raises(GatewayError, match=sentence):
+        connect(binance).fetch_tickers(["BTC/USDT"])
 
 
 def test_funding_rates_come_settled_and_ascending(futures, venue):

@@ -168,10 +168,10 @@ def test_a_sync_looks_at_what_it_stores(exchange):
     services.sync()
     feed.refresh_from_db()
     before = int(feed.synced_to) - 20 * STEP
-    # As if the exchange had told nonsense some candles ago: the next one is a leap from it.
+    # As if the exchange had told nonsense some candles ago: the next one, which is asked for again, is a leap from it.
     one = store.load(feed.market_id, 60, before, before + 1)
     store.upsert(feed.market_id, 60, Candles(one.time, *[np.array([1.0])] * 4, one.volume))
-    Feed.objects.update(synced_to=before, checked_at=None)
+    Feed.objects.update(synced_to=before + STEP, checked_at=None)
     services.sync()
     notice = FeedNotice.objects.get(code="price_spike")
     assert (notice.market_id, notice.first_time) == (feed.market_id, before + STEP)
