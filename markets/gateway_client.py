@@ -112,14 +112,25 @@ class CcxtExchange:
             return shapes.market_infos(listed, self.client.precisionMode)
 
     def fetch_ohlcv(self, symbol: str, timeframe: int, since: int, limit: int) -> list[Row]:
+        name = self._timeframe(timeframe)
         now = self.now_ms()
         with self._asking(f"candles of {symbol}"):
             self.client.load_markets()
             most = self.client.feature_value(symbol, "fetchOHLCV", "limit") or limit
-            answer = self.client.fetch_ohlcv(symbol, TIMEFRAME_NAMES[timeframe], since, min(limit, int(most)))
+            answer = self.client.fetch_ohlcv(symbol, name, since, min(limit, int(most)))
             self._require_json()
             rows = shapes.rows_of(answer, timeframe)
         return [row for row in rows if row[0] >= since and row[0] + timeframe * 1000 <= now][:limit]
+
+    def _timeframe(self, seconds: int) -> str:
+        """As the exchange calls it."""
+        known = self.client.timeframes or {}
+        if not self.client.has["fetchOHLCV"] or not known:
+            raise GatewayError(f"{self.name} gives no candles, as far as ccxt knows.", permanent=True)
+        name = TIMEFRAME_NAMES[seconds]
+        if name not in known:
+            raise GatewayError(f"{self.name} has no candles of {name}, but of {', '.join(known)}.", permanent=True)
+        return name
 
     def fetch_tickers(self, symbols: Sequence[str]) -> dict[str, Ticker]:
         found: dict[str, Ticker] = {}

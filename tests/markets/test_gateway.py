@@ -389,6 +389,21 @@ def test_a_configuration_that_cannot_be_is_refused_for_good(db, config, sentence
     assert caught.value.permanent
 
 
+@pytest.mark.parametrize(
+    ("ccxt_id", "sentence"),
+    [
+        ("coinbaseexchange", "has no candles of 4h, but of 1m, 5m, 15m, 1h, 6h, 1d"),
+        ("coincheck", "Coincheck gives no candles"),
+    ],
+)
+def test_candles_that_an_exchange_does_not_make_are_not_asked_for(db, ccxt_id, sentence):
+    source = connect(Exchange(slug="x", name="X", ccxt_id=ccxt_id))
+    with pytest.raises(GatewayError, match=sentence) as caught:
+        source.fetch_ohlcv("BTC/USD", 14_400, 0, 10)
+    assert caught.value.permanent
+    assert source.requests == 0
+
+
 def test_an_unknown_symbol_is_refused_for_good(binance):
     with pytest.raises(GatewayError, match="XAU/USDT") as caught:
         connect(binance).fetch_ohlcv("XAU/USDT", 60, 0, 10)
