@@ -194,6 +194,21 @@ def test_a_hole_that_sync_left_is_asked_for_once_more_and_then_declared(open_ven
     assert venue.asked == []
 
 
+def test_a_candle_revised_after_it_was_told_as_the_last_is_corrected_by_the_next_sync(open_venue):
+    venue = Venue(CLOCK, 1)
+    venue.candles.pop()
+    later = venue.candles.pop()
+    market, _ = open_venue(venue, rateLimit=1)
+    venue.faults = {0: "revised"}
+    Feed.objects.create(market=market, timeframe=60, keep_days=0, synced_to=venue.candles[-10][0])
+    assert services.sync() == 10
+    assert stored(market)[:-1] == venue.closed[-10:-1]
+    assert stored(market)[-1] != venue.closed[-1]
+    venue.candles.append(later)
+    assert services.sync() == 2
+    assert stored(market) == venue.closed[-11:]
+
+
 @pytest.mark.parametrize(
     ("stretches", "others", "left"),
     [
