@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 from django.db import connection
 from django.utils import timezone
 
 from bots import predictions
+from bots.forecasts import FORECASTERS
+from bots.kinds import KINDS
+from bots.models import Run
 from markets.models import Feed
+
+log = logging.getLogger(__name__)
 
 EVENTS_KEPT = timedelta(days=180)
 CANCELED_ORDERS_KEPT = timedelta(days=30)
 FINE_EQUITY_KEPT = timedelta(days=14)
 BATCH = 10_000
-DAY_MS = 86_400_000
 
 # Each deletes at most a batch and is repeated while it finds a full one: short locks on a busy table.
 _EVENTS = """
@@ -46,16 +51,46 @@ def apply() -> int:
         (_EQUITY, FINE_EQUITY_KEPT),
         (_BOOKS, FINE_EQUITY_KEPT),
     )
+    keep_what_runs_need()
     return sum(_delete(statement, now - age) for statement, age in kept) + _forget_predictions()
+
+
+def keep_what_runs_need() -> None:
+    """Tell the feeds from where on the runs that are not over need candles: those to come, and the lead before them."""
+    needed: dict[tuple[int, int], int] = {}
+    for run in Run.objects.exclude(status=Run.Status.STOPPED).only(
+        "market_id", "timeframe", "kind", "params", "bar_time"
+    ):
+        key = (run.market_id, run.timeframe)
+        needed[key] = min(needed.get(key, run.bar_time), run.bar_time - _lead(run) * run.timeframe * 1000)
+    feeds = Feed.objects.filter(market__in={market for market, _ in needed}) | Feed.objects.exclude(needed_from=None)
+    changed = []
+    for feed in feeds:
+        needed_from = needed.get((feed.market_id, feed.timeframe))
+        if feed.needed_from != needed_from:
+            feed.needed_from = needed_from
+            changed.append(feed)
+    Feed.objects.bulk_update(changed, ["needed_from"], batch_size=1000)
+
+
+def _lead(run: Run) -> int:
+    """Candles before the next that a run's kind is shown, and its models too."""
+    kind = KINDS[run.kind]
+    try:
+        params = kind.read(run.params)
+        lead = kind.lead(params, run.timeframe) if kind.lead else 0
+        models = [FORECASTERS[model].lead for model in kind.columns(params)]
+    except (ValueError, LookupError, TypeError) as error:
+        # Its next step fails with the same reason and says so; what it needs is unknown.
+        log.warning("run %s: %s", run.pk, error)
+        return 0
+    return lead + max(models, default=0)
 
 
 def _forget_predictions() -> int:
     """Those of candles that their feeds do not keep."""
-    feeds = Feed.objects.filter(enabled=True, keep_days__gt=0, synced_to__isnull=False)
-    return sum(
-        predictions.forget(feed.market_id, feed.timeframe, (feed.synced_to or 0) - feed.keep_days * DAY_MS)
-        for feed in feeds
-    )
+    feeds = Feed.objects.forgetting()
+    return sum(predictions.forget(feed.market_id, feed.timeframe, feed.keeps_from()) for feed in feeds)
 
 
 def _delete(statement: str, before: datetime) -> int:

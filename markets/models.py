@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from markets.series import TIMEFRAME_NAMES
 
+DAY_MS = 86_400_000
 TIMEFRAME_CHOICES = list(TIMEFRAME_NAMES.items())
 
 
@@ -142,6 +143,10 @@ class FeedQuerySet(models.QuerySet["Feed"]):
         of_feed = Candle.objects.filter(market=models.OuterRef("market"), timeframe=models.OuterRef("timeframe"))
         return self.annotate(synced_from=models.Subquery(of_feed.order_by("time").values("time")[:1]))
 
+    def forgetting(self) -> FeedQuerySet:
+        """Those whose old candles go."""
+        return self.filter(enabled=True, keep_days__gt=0, synced_to__isnull=False)
+
 
 class Feed(models.Model):
     """The wish to have a market's candles of one timeframe, and how far it is fulfilled."""
@@ -151,6 +156,9 @@ class Feed(models.Model):
     enabled = models.BooleanField(default=True)
     keep_days = models.PositiveIntegerField(default=400, help_text="Candles older than this are deleted; 0 keeps all.")
     synced_to = models.BigIntegerField(null=True, editable=False, help_text="Open time of the last candle, ms UTC.")
+    needed_from = models.BigIntegerField(
+        null=True, editable=False, help_text="Candles from this open time on, ms UTC, are in use and kept."
+    )
     repaired_to = models.BigIntegerField(
         null=True, editable=False, help_text="Every hole before this open time, ms UTC, is filled or declared."
     )
@@ -165,6 +173,11 @@ class Feed(models.Model):
 
     def __str__(self) -> str:
         return f"{self.market_id} {TIMEFRAME_NAMES.get(self.timeframe, self.timeframe)}"
+
+    def keeps_from(self) -> int:
+        """Open time, ms UTC, before which candles are deleted: keep_days before the last one, and none in use."""
+        oldest = (self.synced_to or 0) - self.keep_days * DAY_MS
+        return oldest if self.needed_from is None else min(oldest, self.needed_from)
 
     def late(self, now: datetime) -> bool:
         """Whether its last candle is older than it should be. One that is open or just closing is no delay."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db.models import Min
 from django.utils import timezone
 
 from bots import retention, runs, services
-from bots.models import EquitySnapshot, Event, Order, Position, Run, Trade
-from tests.bots.conftest import START, bars
+from bots.kinds import KINDS
+from bots.models import Bot, EquitySnapshot, Event, Order, Position, Run, Trade
+from markets.models import Candle, Feed
+from markets.services import apply_retention
+from tests.bots.conftest import MINUTE, START, bars
+from tests.markets.conftest import made_candles
 
 PASS = ((100, 101, 99, 100), (100, 100, 91, 92), (92, 104, 92, 104), (104, 104, 97, 98))
 
@@ -98,3 +103,33 @@ def test_more_than_a_batch_is_deleted_in_one_go(bot, run, monkeypatch):
     assert many > 4
     assert retention.apply() >= many
     assert not Event.objects.exists()
+
+
+def test_candles_that_a_run_is_shown_are_kept_until_it_is_over(bot, close, feed):
+    params = {"long_entry": "close crosses above ema(200)", "long_exit": "close crosses below ema(200)"}
+    Bot.objects.filter(pk=bot.pk).update(kind="signal", params=params)
+    bot.refresh_from_db()
+    close(made_candles(9_000, start=START - 9_000 * MINUTE))
+    Feed.objects.update(keep_days=1)
+    run = services.start(bot, START)
+    lead = KINDS["signal"].lead(KINDS["signal"].read(params), 60)
+    assert 1_440 < lead < 9_000
+    retention.apply()
+    apply_retention()
+    assert Candle.objects.aggregate(first=Min("time"))["first"] == run.bar_time - lead * MINUTE
+    services.pause(bot)
+    retention.apply()
+    assert apply_retention() == 0
+    services.stop(bot, close_position=False)
+    retention.apply()
+    feed.refresh_from_db()
+    assert feed.needed_from is None
+    apply_retention()
+    assert Candle.objects.aggregate(first=Min("time"))["first"] == feed.synced_to - 1_440 * MINUTE
+
+
+def test_a_run_whose_parameters_cannot_be_read_holds_up_no_retention(run, feed):
+    Run.objects.update(kind="signal", params={"long_entry": "nonsense("})
+    retention.apply()
+    feed.refresh_from_db()
+    assert feed.needed_from == run.bar_time

@@ -168,13 +168,13 @@ def test_a_sync_looks_at_what_it_stores(exchange):
     services.sync()
     feed.refresh_from_db()
     before = int(feed.synced_to) - 20 * STEP
-    # As if the exchange had told nonsense some candles ago: the next one, which is asked for again, is a leap from it.
-    one = store.load(feed.market_id, 60, before, before + 1)
+    # As if the exchange had told nonsense some candles ago: the next one, asked for again, is a leap from it.
+    one = store.load(feed.market_id, 60, before - STEP, before)
     store.upsert(feed.market_id, 60, Candles(one.time, *[np.array([1.0])] * 4, one.volume))
     Feed.objects.update(synced_to=before + STEP, checked_at=None)
     services.sync()
     notice = FeedNotice.objects.get(code="price_spike")
-    assert (notice.market_id, notice.first_time) == (feed.market_id, before + STEP)
+    assert (notice.market_id, notice.first_time) == (feed.market_id, before)
     assert notice.resolved_at is not None  # twenty good candles followed
 
 
