@@ -278,6 +278,20 @@ def forget(market_id: int, timeframe: int, before: int, most: int) -> int:
     return int(deleted)
 
 
+def forget_strays() -> int:
+    """Delete candles of markets that were deleted while somebody wrote to them; rows deleted."""
+    with connection.cursor() as cursor:
+        # From one market of the key to the next: a lookup each, where DISTINCT would read every candle.
+        cursor.execute(
+            "WITH RECURSIVE stored (id) AS (SELECT min(market_id) FROM markets_candle UNION ALL "
+            "SELECT (SELECT min(market_id) FROM markets_candle WHERE market_id > stored.id) FROM stored "
+            "WHERE stored.id IS NOT NULL) DELETE FROM markets_candle WHERE market_id = ANY (ARRAY("
+            "SELECT id FROM stored WHERE id IS NOT NULL AND NOT EXISTS "
+            "(SELECT FROM markets_market AS market WHERE market.id = stored.id)))"
+        )
+        return int(cursor.rowcount)
+
+
 def gaps(market_id: int, timeframe: int, start: int | None = None, end: int | None = None) -> list[tuple[int, int]]:
     """Missing stretches between stored candles: (open time of the first missing, of the next there is), ms UTC."""
     with connection.cursor() as cursor:

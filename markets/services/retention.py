@@ -12,9 +12,10 @@ BATCH = 20_000
 def apply_retention() -> int:
     """Delete candles of enabled feeds that are older than they keep (Feed.keeps_from); how many.
 
-    Notices that are long over go too.
+    Notices that are long over go too, and what is left of markets that are not there any more.
     """
     forget_notices()
+    store.forget_strays()
     return sum(_forget(feed) for feed in Feed.objects.forgetting())
 
 

@@ -121,3 +121,22 @@ def test_real_candles_survive_the_round_trip(market):
     loaded = candles.load(market.pk, 60)
     for name in ("time", *series.VALUES):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(real, name))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_market_takes_its_candles_along_even_those_that_came_while_it_was_deleted(market, other_market):
+    made = made_candles(10)
+    candles.upsert(market.pk, 60, made[:5])
+    candles.upsert(other_market.pk, 60, made)
+    key = market.pk
+    # As its deletion does: candles first, then, when the writer has committed, the market.
+    Candle.objects.filter(market=market).delete()
+    candles.upsert(key, 60, made[5:])
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM markets_market WHERE id = %s", [key])
+    assert Candle.objects.filter(market_id=key).count() == 5
+    assert candles.forget_strays() == 5
+    assert candles.forget_strays() == 0
+    assert same(candles.load(other_market.pk, 60), made)
+    other_market.delete()
+    assert not Candle.objects.exists()
