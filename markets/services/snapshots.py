@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import orjson
@@ -84,26 +83,20 @@ def _compute(series: Sequence[Series], names: Sequence[str], kept: Windows) -> i
 
 
 def _store(windows: Sequence[Window], values: dict[Series, dict[str, Columns]]) -> None:
-    """Snapshots of all in one statement."""
+    """Snapshots of all in one statement: one document is read faster than arrays of as many items."""
     rows = [
-        (*window.series, name, window.last, _last(columns))
+        {"market": window.series[0], "timeframe": window.series[1], "name": name, "time": window.last, "values": latest}
         for window in windows
         for name, columns in values[window.series].items()
+        # NaN, while warming up, is null in JSON.
+        if (latest := {output: float(column[-1]) for output, column in columns.items()})
     ]
-    if not rows:
-        return
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO markets_indicatorsnapshot AS old (market_id, timeframe, name, time, values, computed_at) "
-            "SELECT market, timeframe, name, time, values, now() FROM unnest(%s::int[], %s::int[], %s::text[], "
-            "%s::bigint[], %s::jsonb[]) AS new (market, timeframe, name, time, values) ORDER BY 1, 2, 3 "
+            "SELECT market, timeframe, name, time, values, now() FROM jsonb_to_recordset(%s::jsonb) "
+            "AS new (market int, timeframe int, name text, time bigint, values jsonb) ORDER BY 1, 2, 3 "
             "ON CONFLICT (market_id, timeframe, name) DO UPDATE SET time = EXCLUDED.time, "
             "values = EXCLUDED.values, computed_at = EXCLUDED.computed_at WHERE old.time <= EXCLUDED.time",
-            [list(column) for column in zip(*rows, strict=True)],
+            [orjson.dumps(rows).decode()],
         )
-
-
-def _last(columns: Columns) -> str:
-    """As JSON: null while warming up."""
-    values = {output: float(column[-1]) for output, column in columns.items()}
-    return orjson.dumps({name: None if math.isnan(value) else value for name, value in values.items()}).decode()

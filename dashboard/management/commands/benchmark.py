@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from bots.benchmarks import cycle, engine
 from dashboard.benchmarks import preview
-from markets.benchmarks import candles, gateway
+from markets.benchmarks import candles, gateway, indicators
 from orchestrator.benchmarks import Row, Subject
 
 SUBJECTS: dict[str, tuple[Subject, str]] = {
@@ -21,6 +21,7 @@ SUBJECTS: dict[str, tuple[Subject, str]] = {
     "gateway": (gateway, "Loading one exchange of ccxt, and a turn in the request budget."),
     "candles": (candles, "Storing and loading candles against Django's own ways."),
     "preview": (preview, "What the server needs to try a bot while its form is filled in."),
+    "indicators": (indicators, "A closed candle of many markets, and reading indicators from the cache."),
 }
 
 
