@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from celery import current_app
 from django.db import DatabaseError, connection
@@ -33,6 +33,14 @@ def parts() -> list[Part]:
         _asked("cache", False, _cache, cache.Unreachable),
         _asked("feeds", False, _feeds, DatabaseError, LateFeeds),
     ]
+
+
+def told() -> tuple[str, dict[str, Any]]:
+    """All in one word (ready, degraded, unavailable), and name -> ok and says of each part."""
+    found = parts()
+    usable = all(part.ok for part in found if part.needed)
+    status = "ready" if all(part.ok for part in found) else "degraded" if usable else "unavailable"
+    return status, {part.name: {"ok": part.ok, "says": part.says} for part in found}
 
 
 class LateFeeds(Exception):

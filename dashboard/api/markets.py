@@ -14,8 +14,13 @@ from dashboard.api.paging import Listing, given, one_of, page_of
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Exact, Ms, Page, Paged, Row, Text, Timeframe
 from dashboard.indicators import known
+from markets.gateway import connect
 from markets.models import Market
 from markets.series import TIMEFRAMES
+from orchestrator import cache
+
+LEVELS = 100
+PATIENCE_S = 2.0  # that somebody who waits for an answer waits for a turn at the exchange
 
 router = Router(auth=READ, tags=["Markets"])
 
@@ -88,6 +93,38 @@ TICKER = {"market": "pk"} | {name: name for name in Ticker.model_fields if name 
 def ticker(request: HttpRequest, market_id: int, asked: Query[Asked]) -> Any:
     choose(request, asked.fields, Ticker)
     return one_of(Market.objects.all(), TICKER, market_id)
+
+
+Level = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class OrderBookAsked(Asked):
+    limit: int = Field(20, ge=1, le=LEVELS)
+
+
+class OrderBook(Row):
+    """The best levels, best first, as [price in quote, amount in base]. time: ms UTC, at most half a minute ago."""
+
+    market: int
+    symbol: str
+    time: int
+    bids: list[Level]
+    asks: list[Level]
+
+
+@router.get("/{int:market_id}/orderbook", response=OrderBook, summary="The best bids and asks of the exchange")
+def orderbook(request: HttpRequest, market_id: int, asked: Query[OrderBookAsked]) -> Any:
+    choose(request, asked.fields, OrderBook)
+    market = get_object_or_404(Market.objects.select_related("exchange"), pk=market_id)
+    time, bids, asks = cache.fetch(cache.ORDER_BOOK, str(market.pk), 0, lambda: _levels(market))
+    top = {"bids": bids[: asked.limit], "asks": asks[: asked.limit]}
+    return {"market": market.pk, "symbol": market.symbol, "time": time, **top}
+
+
+def _levels(market: Market) -> tuple[int, list[tuple[float, float]], list[tuple[float, float]]]:
+    """Raises GatewayError."""
+    book = connect(market.exchange, patience=PATIENCE_S).fetch_order_book(market.symbol, LEVELS)
+    return book.time, [*book.bids], [*book.asks]
 
 
 class WindowAsked(Asked):

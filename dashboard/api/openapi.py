@@ -68,7 +68,9 @@ def _possible(path: str, method: str, operation: dict[str, Any], secured: bool) 
     if "requestBody" in operation:
         found.add(400)
     if method in ("post", "patch"):
-        found |= {409, 503}
+        found.add(409)
+    if method in ("post", "patch") or path.endswith("/orderbook"):
+        found.add(503)
     return found
 
 

@@ -72,11 +72,12 @@ def orders(request: HttpRequest, asked: Query[OrdersAsked]) -> Any:
     choose(request, asked.fields, OrderRow)
     status = None if asked.status == "all" else asked.status
     wanted = given(status=status, run__mode=asked.mode, bot=asked.bot, market=asked.market, side=asked.side)
-    rows = Order.objects.filter(bot__owner=owner(request), **wanted)
-    return page_of(Listing(rows, COLUMNS, "created_at"), asked)
+    rows = Order.objects.filter(owner=owner(request), **wanted)
+    branches = [] if status else [{"status": one} for one in Order.Status.values]
+    return page_of(Listing(rows, COLUMNS, "created_at", branches=branches), asked)
 
 
 @router.get("/{int:order_id}", response=OrderRow, summary="One order")
 def order(request: HttpRequest, order_id: int, asked: Query[Asked]) -> Any:
     choose(request, asked.fields, OrderRow)
-    return one_of(Order.objects.filter(bot__owner=owner(request)), COLUMNS, order_id)
+    return one_of(Order.objects.filter(owner=owner(request)), COLUMNS, order_id)

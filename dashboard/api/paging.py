@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +30,8 @@ class Listing:
     """What can be paged: newest first by `key`, a time that is never null, and the primary key.
 
     alphabetic: in the order of key, a text, instead. columns: name in the answer -> column. total: exact number of
-    rows, where it is known without counting them.
+    rows, where it is known without counting them. branches: filters that divide the rows so that an index holds each
+    part in this order; a page is merged from one of each.
     """
 
     rows: QuerySet[Any]
@@ -38,6 +39,7 @@ class Listing:
     key: str
     total: Callable[[], int] | None = None
     alphabetic: bool = False
+    branches: Sequence[Mapping[str, Any]] = ()
 
     @property
     def order(self) -> tuple[str, str]:
@@ -92,23 +94,35 @@ def _numbered(listing: Listing, asked: Paged) -> list[tuple[Any, ...]]:
         raise ParamsError(
             {"page": f"page must begin within the first {DEEPEST:,} rows, not at {start:,}; go on with next_cursor."}
         )
-    window = slice(start, start + asked.page_size + 1)
-    if start == 0:
-        return list(_read(listing, listing.rows)[window])
-    # The rows before are passed over in the index alone; the joins are made for the page.
-    keys = listing.rows.order_by(*listing.order).values("pk")[window]
-    return list(_read(listing, listing.rows.filter(pk__in=keys)))
+    return list(_window(listing, None, start, asked.page_size + 1))
 
 
 def _after(listing: Listing, asked: Paged) -> list[tuple[Any, ...]]:
     place = _place(asked.cursor or "", listing.alphabetic)
-    return list(_beyond(listing, place)[: asked.page_size + 1])
+    return list(_window(listing, place, 0, asked.page_size + 1))
 
 
-def _beyond(listing: Listing, place: tuple[datetime | str, int]) -> QuerySet[Any, tuple[Any, ...]]:
-    """The rows behind a place, which the index leads to at once: a comparison of whole rows, as it is ordered."""
-    behind = TupleGreaterThan if listing.alphabetic else TupleLessThan
-    return _read(listing, listing.rows.filter(behind(Tuple(F(listing.key), F("pk")), place)))
+def _window(
+    listing: Listing, place: tuple[datetime | str, int] | None, start: int, count: int
+) -> QuerySet[Any, tuple[Any, ...]]:
+    """`count` rows from the `start`th behind a place on, to which the index leads at once.
+
+    The rows before are passed over in the index alone; the joins are made for the page.
+    """
+    parts = [_behind(listing, filters, place)[: start + count] for filters in listing.branches or [{}]]
+    keys = parts[0].union(*parts[1:], all=True) if len(parts) > 1 else parts[0]
+    return _read(listing, listing.rows.filter(pk__in=keys))[start : start + count]
+
+
+def _behind(
+    listing: Listing, filters: Mapping[str, Any], place: tuple[datetime | str, int] | None
+) -> QuerySet[Any, dict[str, Any]]:
+    """Keys of one branch, those behind the place: a comparison of whole rows, as the index is ordered."""
+    rows = listing.rows.filter(**filters)
+    if place is not None:
+        behind = TupleGreaterThan if listing.alphabetic else TupleLessThan
+        rows = rows.filter(behind(Tuple(F(listing.key), F("pk")), place))
+    return rows.order_by(*listing.order).values("pk")
 
 
 def _total(listing: Listing) -> tuple[int, bool]:

@@ -70,7 +70,8 @@ def positions(request: HttpRequest, asked: Query[PositionsAsked]) -> Any:
     status = None if asked.status == "all" else asked.status
     wanted = given(status=status, run__mode=asked.mode, bot=asked.bot, market=asked.market)
     rows = Position.objects.filter(owner=owner(request), **wanted)
-    page = page_of(Listing(rows, COLUMNS, "opened_at"), asked)
+    branches = [] if status else [{"status": one} for one in Position.Status.values]
+    page = page_of(Listing(rows, COLUMNS, "opened_at", branches=branches), asked)
     return page | {"items": [_valued(row) for row in page["items"]]}
 
 

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from ninja import Query, Router
 from pydantic import Field
 
-from bots.models import Run, Trade
+from bots.models import Mode, Run, Trade
 from dashboard.api.authentication import READ, owner
 from dashboard.api.paging import Listing, given, one_of, page_of
 from dashboard.api.rendering import choose
@@ -38,6 +38,7 @@ class TradeRow(Row):
     tag: str
 
 
+MODES = [Mode.PAPER, Mode.LIVE]
 COLUMNS = {
     "id": "id",
     "bot": "bot_id",
@@ -68,12 +69,14 @@ class TradesAsked(Paged, Since):
 @router.get("", response=Page[TradeRow], summary="Executions, newest first")
 def trades(request: HttpRequest, asked: Query[TradesAsked]) -> Any:
     choose(request, asked.fields, TradeRow)
-    same = given(mode=asked.mode, bot=asked.bot, market=asked.market)
+    modes = [asked.mode] if asked.mode else MODES
+    same = {"mode__in": modes} | given(bot=asked.bot, market=asked.market)
     rows = Trade.objects.filter(owner=owner(request), **same)
     narrowed = _narrowed(rows, asked)
     # A run counts its trades, which are never deleted: no need to count them again.
     known = (lambda: _recorded(owner(request), same)) if narrowed is rows else None
-    return page_of(Listing(narrowed, COLUMNS, "time", known), asked)
+    branches = [] if asked.bot else [{"mode": mode} for mode in modes]
+    return page_of(Listing(narrowed, COLUMNS, "time", known, branches=branches), asked)
 
 
 def _narrowed(rows: QuerySet[Trade], asked: TradesAsked) -> QuerySet[Trade]:
@@ -90,4 +93,4 @@ def _recorded(owner: Any, same: dict[str, Any]) -> int:
 @router.get("/{int:trade_id}", response=TradeRow, summary="One execution")
 def trade(request: HttpRequest, trade_id: int, asked: Query[Asked]) -> Any:
     choose(request, asked.fields, TradeRow)
-    return one_of(Trade.objects.filter(owner=owner(request)), COLUMNS, trade_id)
+    return one_of(Trade.objects.filter(owner=owner(request), mode__in=MODES), COLUMNS, trade_id)

@@ -43,7 +43,8 @@ TABLE = {
     "GET /strategies/{kind}": ("", {"kind": "grid", "margin": False}),
     "POST /backtests": (lambda at: {"market": at["market_id"], "kind": "grid", "params": PARAMS}, {"candles": 300}),
     "POST /batch": ({"paths": ["/api/health"]}, {}),
-    "GET /health": ("", {"status": "ok", "database": True, "redis": True}),
+    "GET /markets/{market_id}/orderbook": ("?limit=2", {"symbol": "BTC/USDT"}),
+    "GET /health": ("", {"status": "ready"}),
 }
 STATUSES = {"POST /bots": 201} | dict.fromkeys(
     (f"POST /bots/{{bot_id}}/{action}" for action in ("pause", "resume", "stop")), 409
@@ -136,3 +137,20 @@ def test_a_batch_changes_nothing(ask, draft):
     assert answer["status"] == 405
     draft.refresh_from_db()
     assert draft.status == "draft"
+
+
+def test_the_best_bid_is_below_the_best_ask(ask, bot):
+    data = ask(f"markets/{bot.market_id}/orderbook?limit=5").data
+    assert len(data["bids"]) == len(data["asks"]) == 5
+    assert data["bids"] == sorted(data["bids"], reverse=True)
+    assert data["asks"] == sorted(data["asks"])
+    assert data["bids"][0][0] < data["asks"][0][0]
+
+
+def test_an_exchange_that_cannot_be_asked_is_a_503_with_its_sentence(ask, bot):
+    exchange = bot.market.exchange
+    exchange.ccxt_id = "file"
+    exchange.save()
+    answer = ask(f"markets/{bot.market_id}/orderbook")
+    assert answer.status_code == 503
+    assert answer.data["detail"] == "Simulated is known from imported files alone and has no connection."

@@ -78,10 +78,9 @@ def test_a_cursor_is_looked_up_in_the_index(ask, trades, owner):
     """Whatever lies before it is never read."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off")
-    rows = Trade.objects.filter(owner=owner, mode="paper")
+    listing = paging.Listing(Trade.objects.filter(owner=owner), {"id": "id"}, "time")
     key = paging._place(ask("trades?page_size=10").data["next_cursor"], False)
-    query = paging._beyond(paging.Listing(rows, {"id": "id"}, "time"), key)[:11]
-    plan = query.explain()
+    plan = paging._behind(listing, {"mode": "paper"}, key)[:11].explain()
     assert "trade_owner_mode_time" in plan
     assert "ROW(" in plan.partition("Index Cond")[2].partition("\n")[0]
 
