@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from django.db import transaction
 from pydantic import BaseModel, Field
 
 from bots import limits, services
-from bots.forms import LIMIT_PREFIX, PREFIX, form_for
+from bots.forms import LIMIT_PREFIX, PREFIX, BotForm, form_for
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import ParamsError
@@ -32,7 +31,11 @@ class BotNew(BaseModel):
 
 
 class BotChange(BaseModel):
-    """params and limits: only those that change; null brings the default back."""
+    """params and limits: only those that change; null brings the default back.
+
+    apply and rest are for a bot that runs: whether its run goes on with the change now, and what becomes of the part
+    of its position that the new settings do not take over.
+    """
 
     name: str | None = Field(None, min_length=1, max_length=80)
     account: Id | None = None
@@ -41,6 +44,8 @@ class BotChange(BaseModel):
     allocation: Amount | None = None
     params: dict[str, Any] = Field(default_factory=dict)
     limits: dict[str, Any] = Field(default_factory=dict)
+    apply: Literal["next_start", "now"] = "next_start"
+    rest: Literal["keep", "sell"] = "keep"
 
 
 def create(owner: Any, new: BotNew) -> Bot:
@@ -48,10 +53,12 @@ def create(owner: Any, new: BotNew) -> Bot:
     if new.kind not in KINDS:
         raise ParamsError({"kind": f"kind must be one of {', '.join(KINDS)}, not {new.kind!r}."})
     plain = new.model_dump(include={"name", "account", "market", "allocation"})
-    return _saved(Bot(), owner, KINDS[new.kind], plain | {"timeframe": new.timeframe}, new.params, new.limits)
+    form = _form(Bot(), owner, KINDS[new.kind], plain | {"timeframe": new.timeframe}, new.params, new.limits)
+    made: Bot = form.save(by=owner.get_username())
+    return made
 
 
-def change(bot: Bot, owner: Any, sent: BotChange) -> Bot:
+def change(bot: Bot, owner: Any, sent: BotChange) -> None:
     """Raises ParamsError, and Refused for what cannot change while a run holds it."""
     kind = KINDS.get(bot.kind)
     if kind is None:
@@ -68,21 +75,25 @@ def change(bot: Bot, owner: Any, sent: BotChange) -> Bot:
         for name in services.FIXED_WHILE_ALIVE:
             if name in given and given[name] != stored[name]:
                 raise services.Refused(f"{name} is fixed until {bot.name} is stopped.")
-    return _saved(bot, owner, kind, stored | given, {**bot.params, **sent.params}, {**bot.limits, **sent.limits})
+    alive, by = bot.status in services.ALIVE, owner.get_username()
+    form = _form(bot, owner, kind, stored | given, {**bot.params, **sent.params}, {**bot.limits, **sent.limits})
+    if alive and sent.apply == "now":
+        services.change(form.save(commit=False), sent.rest == "sell", by)
+    else:
+        form.save(by=by)
 
 
-def _saved(
+def _form(
     bot: Bot, owner: Any, kind: Kind, plain: Mapping[str, Any], params: dict[str, Any], limited: dict[str, Any]
-) -> Bot:
+) -> BotForm:
+    """The form filled in and found right. Raises ParamsError."""
     data = {**plain, "timeframe": TIMEFRAMES[plain["timeframe"]]}
     data |= _typed(kind, params, limited)
     _require_own(owner, data["account"])
-    with transaction.atomic():
-        form = form_for(kind.slug)(data, instance=bot)
-        if not form.is_valid():
-            raise ParamsError({_named(field): " ".join(map(str, said)) for field, said in form.errors.items()})
-        saved: Bot = form.save(by=owner.get_username())
-    return saved
+    form: BotForm = form_for(kind.slug)(data, instance=bot)
+    if not form.is_valid():
+        raise ParamsError({_named(field): " ".join(map(str, said)) for field, said in form.errors.items()})
+    return form
 
 
 def _typed(kind: Kind, params: dict[str, Any], limited: dict[str, Any]) -> dict[str, Any]:

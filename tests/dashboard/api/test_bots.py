@@ -62,6 +62,15 @@ def test_only_what_is_sent_changes(ask, draft):
     assert {name for name in before if before[name] != after[name]} == {"allocation", "params", "updated_at"}
 
 
+def test_a_run_goes_on_with_a_change_at_once_or_from_the_next_start(ask, draft):
+    path = f"bots/{draft.pk}"
+    ask(f"{path}/start", {})
+    later = ask(path, {"params": {"lines": 11}}, "PATCH").data
+    assert (later["params"]["lines"], later["run"]["number"]) == (11, 1)
+    now = ask(path, {"params": {"lines": 12}, "apply": "now"}, "PATCH").data
+    assert (now["params"]["lines"], now["run"]["number"], now["status"]) == (12, 2, "running")
+
+
 def test_null_brings_a_default_back(ask, draft):
     ask(f"bots/{draft.pk}", {"params": {"lines": 11}}, "PATCH")
     assert ask(f"bots/{draft.pk}", {"params": {"lines": None}}, "PATCH").data["params"] == {
