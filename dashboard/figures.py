@@ -1,124 +1,29 @@
 """The reads behind the pages: annotated querysets and the few sums that SQL does best. Nothing here writes.
 
 A bot's profit or loss is the sum over its runs of (equity - allocation): what each run is or was worth at the end,
-less what it was given. Money of different modes or currencies is never added up: a Book is one mode and currency.
+less what it was given.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeAlias
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import (
-    Avg,
-    Case,
-    Count,
-    DecimalField,
-    F,
-    FloatField,
-    Func,
-    IntegerField,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    Sum,
-    Value,
-    When,
-)
-from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast, Coalesce, Extract
+from django.db.models import Case, Count, DecimalField, F, IntegerField, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models.functions import Abs, Coalesce, Extract
 
 from bots import why
 from bots.models import Account, Bot, EquitySnapshot, Event, Halt, Mode, Order, Run, Trade
+from dashboard.keyset import Listing
+from dashboard.scope import Owner
 from markets.models import Market
 
-Owner: TypeAlias = Any  # Django's user model is swappable, so its type is known at run time only.
-
-ALIVE = ~Q(status=Run.Status.STOPPED)
-CURVE_POINTS = 400
-SPARKLINE_POINTS = 48
-SPARKLINE_SPAN = timedelta(hours=24)
+SPARKLINE_HOURS = 7 * 24
+LATELY_POINTS = 168
 # Period switch of the equity curves: name -> days, None for all.
 PERIODS: dict[str, int | None] = {"1d": 1, "7d": 7, "30d": 30, "all": None}
-
-
-@dataclass(frozen=True, slots=True)
-class Book:
-    """Totals of one owner's runs in one mode and quote currency; all in that currency.
-
-    pnl is since ever; day, week, month are the changes since midnight UTC, 7 and 30 days ago.
-    """
-
-    mode: str
-    currency: str
-    equity: float
-    allocation: float
-    pnl: float
-    day: float
-    week: float
-    month: float
-
-    @property
-    def key(self) -> str:
-        return f"{self.mode}:{self.currency}"
-
-
-def books(owner: Owner, now: datetime) -> list[Book]:
-    """The owner's books, live money first, then the larger equity first."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    runs = Run.objects.filter(bot__owner=owner).annotate(
-        currency=F("market__quote"),
-        pnl_of_run=Cast(F("equity") - F("allocation"), FloatField()),
-        equity_of_run=Cast("equity", FloatField()),
-        given=Cast("allocation", FloatField()),
-        **{
-            f"{name}_of_run": _change_since(time)
-            for name, time in (
-                ("day", midnight),
-                ("week", now - timedelta(days=7)),
-                ("month", now - timedelta(days=30)),
-            )
-        },
-    )
-    rows = (
-        runs.order_by()
-        .values("mode", "currency")
-        .annotate(
-            pnl=Sum("pnl_of_run"),
-            equity_now=Coalesce(Sum("equity_of_run", filter=ALIVE), 0.0),
-            allocation_now=Coalesce(Sum("given", filter=ALIVE), 0.0),
-            day=Sum("day_of_run"),
-            week=Sum("week_of_run"),
-            month=Sum("month_of_run"),
-        )
-    )
-    found = [
-        Book(
-            mode=row["mode"],
-            currency=row["currency"],
-            equity=row["equity_now"],
-            allocation=row["allocation_now"],
-            **{name: row[name] for name in ("pnl", "day", "week", "month")},
-        )
-        for row in rows
-    ]
-    return sorted(found, key=lambda book: (book.mode != "live", -book.equity, book.currency))
-
-
-def _change_since(time: datetime) -> Combinable:
-    """What a run gained since a time: its equity less the last one recorded by then, or less what it was given."""
-    before = EquitySnapshot.objects.filter(run=OuterRef("pk"), time__lte=time).order_by("-time").values("equity")[:1]
-    equity = Cast("equity", FloatField())
-    return Case(
-        When(stopped_at__lte=time, then=Value(0.0)),
-        When(started_at__gt=time, then=equity - Cast("allocation", FloatField())),
-        default=equity - Coalesce(Subquery(before), Cast("allocation", FloatField())),
-        output_field=FloatField(),
-    )
 
 
 def with_figures(bots: QuerySet[Bot]) -> QuerySet[Bot]:
@@ -163,66 +68,45 @@ def markets_with_bots(owner: Owner) -> QuerySet[Market]:
     return Market.objects.select_related("exchange").prefetch_related("feeds").annotate(own_bots=own)
 
 
-def sparklines(bot_ids: list[int], now: datetime) -> dict[int, list[float]]:
-    """Profit and loss of the last 24 hours for each of the bots, in half-hour means."""
+class Lately(NamedTuple):
+    """A bot's last run over SPARKLINE_HOURS at most: profit and loss, and the deepest fall from a peak in it.
+
+    drawdown: a fraction of the equity at the peak, never above zero; None without two points.
+    """
+
+    pnl: list[float]
+    drawdown: float | None
+
+
+def lately(bot_ids: list[int], now: datetime) -> dict[int, Lately]:
+    """Of each bot that has one, at LATELY_POINTS: each a look into an index, however many snapshots lie between."""
     if not bot_ids:
         return {}
-    width = int(SPARKLINE_SPAN.total_seconds()) // SPARKLINE_POINTS
-    rows = (
-        EquitySnapshot.objects.filter(bot__in=bot_ids, time__gt=now - SPARKLINE_SPAN)
-        .order_by()
-        .annotate(slot=Func(Extract("time", "epoch") / width, function="floor", output_field=IntegerField()))
-        .values("bot_id", "slot")
-        .annotate(pnl=Avg(F("equity") - Cast("run__allocation", FloatField()), output_field=FloatField()))
-        .order_by("bot_id", "slot")
-    )
-    lines: dict[int, list[float]] = defaultdict(list)
-    for row in rows.values_list("bot_id", "pnl"):
-        lines[row[0]].append(row[1])
-    return lines
-
-
-def curve(
-    owner: Owner, mode: str, currency: str, days: int | None, now: datetime
-) -> tuple[list[int], list[float], list[float]]:
-    """A book over time: (seconds UTC, equity of the runs alive then, pnl of all runs), CURVE_POINTS points at most.
-
-    Each point takes every run's last snapshot before it through the index on (run, time), so the cost grows with
-    points x runs and not with the snapshots there are.
-    """
     with connection.cursor() as cursor:
-        cursor.execute(
-            _CURVE,
-            {"owner": owner.pk, "mode": mode, "currency": currency, "now": now}
-            | {"days": days, "points": CURVE_POINTS - 1},
-        )
-        rows = cursor.fetchall()
-    time, equity, pnl = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
-    return time, equity, pnl
+        cursor.execute(_LATELY, {"bots": bot_ids, "now": now, "hours": SPARKLINE_HOURS, "points": LATELY_POINTS})
+        return {bot: _lately(allocation, equity) for bot, allocation, equity in cursor.fetchall()}
 
 
-_CURVE = """
+def _lately(allocation: float, equity: list[float]) -> Lately:
+    peaks = accumulate(equity, max)
+    falls = [value / peak - 1.0 for value, peak in zip(equity, peaks, strict=True) if peak > 0]
+    return Lately([value - allocation for value in equity], min(falls) if len(falls) > 1 else None)
+
+
+_LATELY = """
 WITH run AS (
-  SELECT r.id, r.allocation::float8 AS allocation, r.started_at, r.stopped_at
-  FROM bots_run r JOIN bots_bot b ON b.id = r.bot_id JOIN markets_market m ON m.id = r.market_id
-  WHERE b.owner_id = %(owner)s AND r.mode = %(mode)s AND m.quote = %(currency)s
-), span AS (
-  SELECT greatest(min(started_at), %(now)s - make_interval(days => %(days)s)) AS start FROM run
-), point AS (
-  -- Two points are a second apart at least, as the charts ask for.
-  SELECT start + greatest((%(now)s - start) / %(points)s, interval '1 second') * n AS time
-  FROM span, generate_series(0, %(points)s) AS n
-  WHERE start < %(now)s AND start + interval '1 second' * n <= %(now)s
+  SELECT DISTINCT ON (bot_id) id, bot_id, allocation::float8 AS allocation, coalesce(stopped_at, %(now)s) AS until,
+         greatest(started_at, coalesce(stopped_at, %(now)s) - make_interval(hours => %(hours)s)) AS since
+  FROM bots_run WHERE bot_id = ANY(%(bots)s) ORDER BY bot_id, number DESC
 )
-SELECT extract(epoch FROM point.time)::int8,
-       coalesce(sum(last.equity) FILTER (WHERE run.stopped_at IS NULL OR run.stopped_at > point.time), 0),
-       sum(last.equity - run.allocation)
-FROM point JOIN run ON run.started_at <= point.time
-CROSS JOIN LATERAL (
-  SELECT coalesce((SELECT equity FROM bots_equitysnapshot s WHERE s.run_id = run.id AND s.time <= point.time
-                   ORDER BY s.time DESC LIMIT 1), run.allocation) AS equity
-) last
-GROUP BY point.time ORDER BY point.time
+SELECT bot_id, allocation, array_agg(coalesce(found.equity, allocation) ORDER BY n)
+FROM run CROSS JOIN generate_series(0, %(points)s) AS n
+LEFT JOIN LATERAL (
+  SELECT equity FROM bots_equitysnapshot s
+  WHERE s.run_id = run.id AND s.time <= since + (until - since) * (n / %(points)s::float8)
+  ORDER BY s.time DESC LIMIT 1
+) AS found ON true
+GROUP BY bot_id, allocation
 """
 
 
@@ -248,10 +132,35 @@ def trades_between(
     return rows.values_list("time", "side", "price", "amount")[:most]
 
 
+def first(bots: QuerySet[Bot], count: int) -> QuerySet[Bot]:
+    """The first bots by urgency; the figures are added up for these alone."""
+    return by_urgency(with_figures(Bot.objects.filter(pk__in=by_urgency(bots).values("pk")[:count])))
+
+
+def latest_trades(owner: Owner, count: int) -> QuerySet[Trade]:
+    latest = Listing("bots_trade", ("time", "id"), (("t.owner_id = %s", (owner.pk,)),), {"mode": Mode.values})
+    trades = Trade.objects.filter(pk__in=latest.ids(count, None, newest_first=True))
+    return trades.select_related("bot", "market").order_by("-time", "-id")
+
+
 def needing_attention(owner: Owner, since: datetime) -> QuerySet[Event]:
-    return Event.objects.filter(
-        owner=owner, level__in=[Event.Level.WARNING, Event.Level.ERROR], recorded_at__gte=since
-    ).select_related("bot")
+    """Warnings and errors recorded since then, newest first."""
+    # Older warnings are not even looked at. Ids and times may be minutes out of step.
+    recorded = Event.objects.filter(recorded_at__gte=since - timedelta(minutes=10)).order_by("recorded_at")
+    return (
+        Event.objects.filter(
+            owner=owner, level__in=[Event.Level.WARNING, Event.Level.ERROR], pk__gte=Subquery(recorded.values("pk")[:1])
+        )
+        .filter(recorded_at__gte=since)
+        .select_related("bot")
+        .order_by("-id")
+    )
+
+
+def movers(count: int, since: datetime) -> QuerySet[Market]:
+    """Markets that moved most within a day, up or down, of those whose price was seen since then."""
+    seen = Market.objects.filter(active=True, last_at__gte=since, change_24h__isnull=False)
+    return seen.select_related("exchange").order_by(Abs("change_24h").desc(), "pk")[:count]
 
 
 class HaltRow(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 
 from django.http import QueryDict
 
@@ -45,3 +46,12 @@ def replaced(query: QueryDict, **values: object) -> str:
             copy[name] = str(value)
     encoded = copy.urlencode()
     return f"?{encoded}" if encoded else "?"
+
+
+def time(query: QueryDict, name: str) -> datetime | None:
+    """A date or a time such as 2026-11-20T10:00, in UTC unless it says another zone; None for what is none."""
+    try:
+        found = datetime.fromisoformat(text(query, name, 40))
+        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -14,8 +14,11 @@ from bots.kinds import KINDS
 from bots.kinds.parameters import Parameter
 from bots.models import Bot, Event, Order, Position, Run, Trade
 from dashboard import charts, formats
+from dashboard.figures import Lately
 from markets.models import Market
 from markets.series import TIMEFRAME_NAMES
+
+SPARKLINE_STEP = 3  # of these points: as fine as 96 pixels show
 
 
 class BotRow(NamedTuple):
@@ -28,13 +31,15 @@ class BotRow(NamedTuple):
     trades: str
     sparkline: str
     sparkline_tone: str
+    drawdown: str
     since: SafeString
     why: str
 
 
-def bot_row(bot: Any, line: list[float], now: datetime) -> BotRow:
+def bot_row(bot: Any, lately: Lately | None, now: datetime) -> BotRow:
     """One bot of figures.with_figures()."""
     currency = bot.market.quote
+    line = lately.pnl[-1::-SPARKLINE_STEP][::-1] if lately else []
     return BotRow(
         bot=bot,
         timeframe=TIMEFRAME_NAMES.get(bot.timeframe, ""),
@@ -45,6 +50,7 @@ def bot_row(bot: Any, line: list[float], now: datetime) -> BotRow:
         trades=formats.number(bot.trades_count, 0),
         sparkline=charts.sparkline(line),
         sparkline_tone="down" if line and line[-1] < line[0] else "up",
+        drawdown=formats.percent(lately.drawdown if lately else None),
         since=formats.when(bot.updated_at, now),
         why=why.at_rest(bot),
     )
@@ -107,10 +113,10 @@ class OrderRow(NamedTuple):
 
 def order_rows(orders: Iterable[Order], market: Market, now: datetime) -> list[OrderRow]:
     """distance: how far the price has to move from the last one to reach the order."""
-    return [_order_row(order, market, now) for order in orders]
+    return [order_row(order, market, now) for order in orders]
 
 
-def _order_row(order: Order, market: Market, now: datetime) -> OrderRow:
+def order_row(order: Order, market: Market, now: datetime) -> OrderRow:
     distance = float(order.price) / market.last - 1 if order.price is not None and market.last else None
     return OrderRow(
         side=order.side,

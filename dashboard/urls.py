@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.contrib.auth import views as auth
 from django.urls import path
 
+from dashboard import exports
 from dashboard.api import application
 from dashboard.views import (
     api_tokens,
@@ -11,11 +12,13 @@ from dashboard.views import (
     bot_edit,
     bot_form,
     bots,
+    bulk,
     halt,
     markets,
     overview,
     status,
     system,
+    tables,
 )
 
 urlpatterns = [
@@ -25,11 +28,19 @@ urlpatterns = [
     path("release/", halt.release, name="release"),
     path("bots/", bots.bots, name="bots"),
     path("bots/new/", bot_form.new_bot, name="new-bot"),
+    path("bots/all/<slug:name>/", bulk.bulk, name="bots-bulk"),
     path("bots/<int:bot_id>/", bot.bot, name="bot"),
     path("bots/<int:bot_id>/edit/", bot_edit.edit_bot, name="bot-edit"),
     path("bots/<int:bot_id>/<slug:name>/", bot_actions.bot_action, name="bot-action"),
     path("bots/<int:bot_id>/chart.json", bot.bot_chart_json, name="bot-chart"),
     path("bots/<int:bot_id>/equity.json", bot.bot_equity_json, name="bot-equity"),
+    # Positions, trades, orders, activity; each as a page and as files
+    *(path(f"{name}/", tables.table, {"name": name}, name=name) for name in tables.TABLES),
+    *(
+        path(f"{name}.{form}", tables.export, {"name": name, "form": form}, name=f"{name}-{form}")
+        for name in tables.TABLES
+        for form in exports.FORMS
+    ),
     path("markets/", markets.markets, name="markets"),
     path("markets/<int:market_id>/", markets.market, name="market"),
     path("markets/<int:market_id>/chart.json", markets.market_chart_json, name="market-chart"),

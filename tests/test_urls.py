@@ -17,6 +17,8 @@ EVERYBODYS = {
     "overview",
     "equity",
     "bots",
+    "bots-bulk",
+    *(f"{table}{form}" for table in ("positions", "trades", "orders", "activity") for form in ("", "-csv", "-ndjson")),
     "markets",
     "market",
     "market-chart",
@@ -61,7 +63,8 @@ def address(name, bot):
     first = {"bot": bot.pk, "market": bot.market_id}.get(name.partition("-")[0])
     if name == "revoke-api-token":
         first = ApiToken.objects.get(owner=bot.owner).pk
-    return reverse(name, args=[*([first] if first else []), *(["stop"] if name == "bot-action" else [])])
+    action = ["stop"] if name in ("bot-action", "bots-bulk") else []
+    return reverse(name, args=[*([first] if first else []), *action])
 
 
 @pytest.fixture
@@ -102,7 +105,7 @@ def test_pages_for_everybody_show_nothing_of_another(client, bot, name, headers)
     client.force_login(make_user("stranger"))
     answer = client.get(address(name, bot), headers=headers)
     assert answer.status_code == 200
-    assert bot.name not in answer.content.decode()
+    assert bot.name not in b"".join(answer).decode()
 
 
 @pytest.mark.parametrize(("name", "path"), [pair for pair in ADMIN if pair[0] not in ADMIN_PUBLIC])
@@ -120,4 +123,4 @@ def test_the_admin_is_for_staff_alone(client, bot, name, path):
 def test_staff_without_rights_reach_no_object(client, bot, name, path):
     client.force_login(make_user("clerk", is_staff=True))
     answer = client.get(filled(path, bot.pk), follow=True)
-    assert bot.name not in answer.content.decode()
+    assert bot.name not in b"".join(answer).decode()

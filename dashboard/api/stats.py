@@ -10,7 +10,7 @@ from ninja import Query, Router
 from pydantic import Field
 
 from bots.models import Bot, Run
-from dashboard import figures
+from dashboard import books as money
 from dashboard.api.authentication import READ, owner
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Book, Curve, Exact, Row
@@ -42,7 +42,7 @@ class Stats(Row):
 @router.get("/stats", response=Stats, summary="What everything comes to, book by book")
 def stats(request: HttpRequest, asked: Query[Asked]) -> Any:
     choose(request, asked.fields, Stats)
-    books = figures.books(owner(request), timezone.now())
+    books = money.books(owner(request), timezone.now())
     names = [name for name in BookRow.model_fields if name != "book"]
     counted = _counted(owner(request))
     return {
@@ -73,8 +73,9 @@ def equity_curve(request: HttpRequest, asked: Query[CurveAsked]) -> Any:
 
 
 def _curve(owner: Any, asked: CurveAsked) -> tuple[list[int], list[float], list[float]]:
-    mode, _, currency = asked.book.partition(":")
-    return figures.curve(owner, mode, currency, PERIODS[asked.period], timezone.now())
+    found = money.curve(owner, asked.book, PERIODS[asked.period], timezone.now())
+    # Without such a book it is another's curve.
+    return (found.time, found.equity, found.pnl) if found.book == asked.book else ([], [], [])
 
 
 class Share(Row):

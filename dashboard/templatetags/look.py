@@ -64,7 +64,8 @@ def badge(status: str, title: str = "") -> SafeString:
 def query(context: template.Context, **values: object) -> str:
     """This page's query string with some parameters replaced; paging starts again unless it is what changes."""
     request: HttpRequest = context["request"]
-    values.setdefault("page", None)
+    for place in ("page", "after", "before"):
+        values.setdefault(place, None)
     return replaced(request.GET, **values)
 
 

@@ -48,7 +48,7 @@ def bot(request: HttpRequest, bot_id: int) -> HttpResponse:
         "nav": "bots",
         "bot": bot,
         "why": why.answer(bot, run, events, now),
-        "row": rows.bot_row(bot, [], now),
+        "row": rows.bot_row(bot, None, now),
         "actions": actions_for(bot.status),
         "figures": _run_figures(bot, run, now),
         "position": next((rows.position_row(one, now) for one in position[:1]), None),

@@ -8,9 +8,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from bots.models import Bot
+from bots.models import Bot, Mode
 from dashboard import figures, parameters, rows
 from dashboard.paging import page
+from dashboard.views.bot_actions import ACTIONS
+from dashboard.views.bulk import MOST
 from dashboard.views.fragments import varies, wants_fragment
 
 PAGE_SIZE = 25
@@ -20,12 +22,19 @@ SORTS = {
     "status": "status",
     "kind": "kind",
     "market": "market__symbol",
+    "mode": "account__mode",
     "pnl": "pnl",
     "equity": "equity_now",
     "trades": "trades_count",
     "created": "created_at",
 }
 DEFAULT_SORT = "-created"
+# (sort name, label, class of its cells)
+COLUMNS = (
+    ("name", "Bot", ""), ("status", "State", ""), ("market", "Market", "wide"), ("kind", "Kind", "wide"),
+    ("mode", "Mode", "wide"), ("pnl", "PnL", "num"), ("", "PnL %", "num wide"), ("", "Drawdown 7 d", "num wide"),
+    ("equity", "Equity", "num wide"), ("trades", "Trades", "num wide"), ("", "7 d", "wide"),
+)  # fmt: skip
 
 
 @require_GET
@@ -37,13 +46,20 @@ def bots(request: HttpRequest) -> HttpResponse:
     found = figures.facets(owned)
     chosen = _filters(request.GET)
     sort = parameters.choice(request.GET, "sort", [sign + name for name in SORTS for sign in ("", "-")], DEFAULT_SORT)
-    shown = page(request.GET, figures.sorted_by(_filtered(figures.with_figures(owned), chosen), SORTS, sort), PAGE_SIZE)
-    lines = figures.sparklines([bot.pk for bot in shown.rows], now)
+    shown = page(
+        request.GET,
+        figures.sorted_by(_filtered(figures.with_figures(owned), chosen), SORTS, sort),
+        parameters.whole(request.GET, "size", PAGE_SIZE, 10, MOST),
+    )
+    lately = figures.lately([bot.pk for bot in shown.rows], now)
     context: dict[str, Any] = {
         "nav": "bots",
         "page": shown,
-        "bots": [rows.bot_row(bot, lines.get(bot.pk, []), now) for bot in shown.rows],
+        "bots": [rows.bot_row(bot, lately.get(bot.pk), now) for bot in shown.rows],
         "sort": sort,
+        "columns": COLUMNS,
+        "actions": list(ACTIONS.values()),
+        "modes": [mode for mode in Mode.values if mode != Mode.REPLAY],
         "chosen": chosen,
         "filtered": any(chosen.values()),
         "total": sum(facet["count"] for facet in found),
@@ -59,6 +75,7 @@ def _filters(query: QueryDict) -> dict[str, Any]:
     return {
         "status": parameters.choice(query, "status", Bot.Status.values, ""),
         "kind": parameters.text(query, "kind", 30),
+        "mode": parameters.choice(query, "mode", Mode.values, ""),
         "market": parameters.whole(query, "market", 0, 0, 2**31 - 1),
         "q": parameters.text(query, "q"),
     }
@@ -68,6 +85,8 @@ def _filtered(queryset: QuerySet[Bot], chosen: dict[str, Any]) -> QuerySet[Bot]:
     for column in ("status", "kind", "market"):
         if chosen[column]:
             queryset = queryset.filter(**{column: chosen[column]})
+    if chosen["mode"]:
+        queryset = queryset.filter(account__mode=chosen["mode"])
     if chosen["q"]:
         words = chosen["q"]
         queryset = queryset.filter(

@@ -64,7 +64,7 @@ def market(request: HttpRequest, market_id: int) -> HttpResponse:
         "row": market_rows.market_row(market, now),
         "facts": market_rows.market_facts(market),
         "feeds": [market_rows.feed_row(feed, notices, now) for feed in feeds],
-        "bots": [rows.bot_row(bot, [], now) for bot in shown],
+        "bots": [rows.bot_row(bot, None, now) for bot in shown],
         "chart": chart_settings(market, feeds[0].timeframe if feeds else 60, request),
         "simulated": market.exchange.is_simulated or any(bot.account.mode == "paper" for bot in shown),
         "live_topics": f"market:{market.pk} user:{request.user.pk}",

@@ -8,14 +8,19 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from bots.models import Bot, Position, Trade
-from dashboard import figures, formats, parameters, rows
-from dashboard.figures import PERIODS, Book, Owner
+from bots.models import Bot, Position
+from dashboard import books as money
+from dashboard import figures, formats, overview_rows, parameters, rows
+from dashboard.books import Book
+from dashboard.figures import PERIODS
+from dashboard.scope import Owner
 from dashboard.views.fragments import varies, wants_fragment
 
 ATTENTION_DAYS = 7
 MOST_BOTS = 12
 TRADES = 8
+POSITIONS = 10
+MOVERS = 6
 
 
 @require_GET
@@ -24,12 +29,11 @@ def overview(request: HttpRequest) -> HttpResponse:
     """Everything the owner has, on one page: money, positions, trades, bots, and what needs a look."""
     now = timezone.now()
     owner: Owner = request.user
-    books = figures.books(owner, now)
+    books = money.books(owner, now)
     book = chosen_book(request, books)
     period = parameters.choice(request.GET, "period", PERIODS, "7d")
-    bots = list(figures.by_urgency(figures.with_figures(Bot.objects.owned_by(owner)))[:MOST_BOTS])
+    bots = list(figures.first(Bot.objects.owned_by(owner), MOST_BOTS))
     positions = Position.objects.filter(owner=owner, status=Position.Status.OPEN)
-    trades = Trade.objects.filter(owner=owner).select_related("bot", "market")
     halts = figures.halts(owner)
     context: dict[str, Any] = {
         "nav": "overview",
@@ -43,13 +47,16 @@ def overview(request: HttpRequest) -> HttpResponse:
         "totals": _totals(book) if book else [],
         "periods": list(PERIODS),
         "period": period,
-        "bots": [rows.bot_row(bot, [], now) for bot in bots],
+        "bots": [rows.bot_row(bot, None, now) for bot in bots],
         "positions": [
             rows.position_row(position, now)
-            for position in positions.select_related("bot__account", "market").order_by("-opened_at")[:10]
+            for position in positions.select_related("bot__account", "market").order_by("-opened_at", "-id")[:POSITIONS]
         ],
-        "trades": rows.trade_rows(trades.order_by("-time", "-id")[:TRADES], now),
+        "trades": rows.trade_rows(figures.latest_trades(owner, TRADES), now),
         "events": rows.event_rows(figures.needing_attention(owner, now - timedelta(days=ATTENTION_DAYS))[:6], now),
+        "shares": overview_rows.share_rows(book) if book else [],
+        "exposure": overview_rows.exposure(book) if book else [],
+        "movers": overview_rows.mover_rows(figures.movers(MOVERS, now - timedelta(days=1))),
         "simulated": any(one.mode == "paper" for one in books) or any(bot.account.mode == "paper" for bot in bots),
         "live_topics": f"user:{owner.pk}",
     }
@@ -91,12 +98,7 @@ def _totals(book: Book) -> list[dict[str, Any]]:
 
 @require_GET
 def equity_json(request: HttpRequest) -> HttpResponse:
-    """Columns of the owner's equity curve: time in seconds UTC, equity and pnl in the book's currency."""
-    now = timezone.now()
-    book = chosen_book(request, figures.books(request.user, now))
-    if book is None:
-        return JsonResponse({"time": [], "equity": [], "pnl": [], "currency": "", "digits": 2})
+    """Columns of the owner's equity curve: time in seconds UTC; equity, pnl and drawdown in the book's currency."""
     days = PERIODS[parameters.choice(request.GET, "period", PERIODS, "7d")]
-    time, equity, pnl = figures.curve(request.user, book.mode, book.currency, days, now)
-    columns = {"time": time, "equity": equity, "pnl": pnl}
-    return JsonResponse({**columns, "currency": book.currency, "digits": formats.money_digits(book.currency)})
+    found = money.curve(request.user, parameters.text(request.GET, "book"), days, timezone.now())
+    return JsonResponse({**found._asdict(), "digits": formats.money_digits(found.currency)})

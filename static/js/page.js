@@ -48,6 +48,13 @@ document.getElementById("dialog").addEventListener("click", (event) => {
 for (const form of document.querySelectorAll("form[data-autosubmit]")) {
   form.addEventListener("change", () => form.requestSubmit());
 }
+// One box chooses all bots of a page; the list may be exchanged at any time, so the whole page listens.
+const showChooser = () => document.querySelectorAll("[data-choose-all]").forEach((label) => (label.hidden = false));
+document.addEventListener("change", (event) => {
+  if (!event.target.closest("[data-choose-all]")) return;
+  for (const box of event.target.form.querySelectorAll('[name="bot"]')) box.checked = event.target.checked;
+});
+showChooser();
 // Empty fields stay out of the address.
 for (const form of document.querySelectorAll('form[method="get"]')) {
   form.addEventListener("formdata", (event) => {
@@ -72,6 +79,7 @@ document.addEventListener("htmx:oobAfterSwap", (event) => {
   const part = document.getElementById(event.detail.target.id) ?? event.detail.target;
   part.querySelectorAll(".scroll-y, .scroll-x").forEach((box, index) => box.scrollTo(...(scrolled[index] ?? [0, 0])));
   refreshTimes();
+  showChooser();
 });
 
 refreshTimes();

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from bots.models import Halt
+from bots.models import EquitySnapshot, Halt
+from dashboard import figures
 from tests.dashboard.cast import make_bot, make_draft, make_market
 
 
@@ -21,6 +23,22 @@ def test_it_shows_state_with_reason_profit_equity_and_sparkline(page, owner, mar
     assert "+2.35\u202f%" in text
     assert "1,023.50" in text
     assert "<polyline" in text
+
+
+def test_the_drawdown_is_the_deepest_fall_of_the_last_run_within_a_week(page, owner, market):
+    run = make_bot(owner, market).runs.get()
+    EquitySnapshot.objects.all().delete()
+    now = timezone.now()
+    worth = [2000] * 10 + [1000, 1200, 900, 1500] + [1500] * 156
+    run.bot.runs.update(started_at=now - timedelta(hours=170))
+    EquitySnapshot.objects.bulk_create(
+        EquitySnapshot(
+            bot=run.bot, run=run, time=now - timedelta(hours=170 - n), equity=value, cash=0, position=0, price=0
+        )
+        for n, value in enumerate(worth)
+    )
+    assert figures.lately([run.bot_id], now)[run.bot_id].drawdown == -0.55  # 900 of 2000
+    assert "−55.00\u202f%" in page("/bots/").text_
 
 
 def test_what_is_not_running_says_why(page, owner, market):
@@ -65,6 +83,8 @@ def three(owner, market):
         ("q=GAIN", ["Gainer"]),
         ("kind=grid&status=draft", ["Idea"]),
         ("kind=other", []),
+        ("mode=paper&sort=name", ["Gainer", "Idea", "Loser"]),
+        ("mode=live", []),
     ],
 )
 def test_sorting_and_filters_are_in_the_address(page, three, query, expected):

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from bots import equity
 from bots.models import EquitySnapshot, Event, Run
-from dashboard import figures
+from dashboard import books as money
+from markets.models import Market
 from tests.dashboard.cast import make_bot, make_market
 
 FRAGMENT = {"HX-Request": "true"}
@@ -31,7 +33,8 @@ def test_a_fragment_holds_the_live_parts_alone(page, bot):
     answer = page("/", **FRAGMENT)
     assert "<html" not in answer.text_
     assert all(
-        f'id="{part}"' in answer.text_ for part in ("halt", "totals", "attention", "bots", "positions", "trades")
+        f'id="{part}"' in answer.text_
+        for part in ("halt", "totals", "attention", "bots", "positions", "trades", "allocation", "movers")
     )
     assert "HX-Request" in answer.headers["Vary"]
 
@@ -41,19 +44,20 @@ def test_a_page_restored_from_history_is_whole(page, bot):
 
 
 @pytest.mark.parametrize("headers", [{}, FRAGMENT])
-def test_it_takes_eight_queries_however_many_bots(page, owner, market, django_assert_num_queries, headers):
+def test_it_takes_seven_queries_and_the_visitors_two_however_many_bots(
+    page, owner, market, django_assert_num_queries, headers
+):
     for number in range(30):
         make_bot(owner, market, name=f"Grid {number}")
-    # session, user, books (runs with the equity at three times), bots with figures, halts,
-    # positions, trades, events needing attention
-    with django_assert_num_queries(8):
+    # session, user; books, bots with figures, halts, positions, trades, events needing attention, movers
+    with django_assert_num_queries(9):
         page("/", **headers)
 
 
 def test_money_of_different_modes_and_currencies_is_never_added(page, owner, market, bot):
     make_bot(owner, make_market("ETH/BTC"), name="Ether in bitcoin", equity="1100")
     make_bot(owner, market, name="Real", mode="live", equity="990")
-    books = figures.books(owner, timezone.now())
+    books = money.books(owner, timezone.now())
     assert [(book.key, book.equity, book.pnl) for book in books] == [
         ("live:USDT", 990.0, -10.0),
         ("paper:BTC", 1100.0, 100.0),
@@ -70,7 +74,8 @@ def test_a_period_counts_from_the_last_equity_known_before_it(owner, bot):
     EquitySnapshot.objects.create(
         bot=bot, run=run, time=now - timedelta(days=8), equity=1013.5, cash=0, position=0, price=0
     )
-    (book,) = figures.books(owner, now)
+    equity.sum_up()
+    (book,) = money.books(owner, now)
     assert (book.week, book.month, book.pnl) == (10.0, 23.5, 23.5)
 
 
@@ -78,7 +83,8 @@ def test_a_run_that_ended_before_a_period_adds_nothing_to_it(owner, market):
     bot = make_bot(owner, market, status="stopped")
     long_ago = timezone.now() - timedelta(days=20)
     bot.runs.update(started_at=long_ago, stopped_at=long_ago)
-    (book,) = figures.books(owner, timezone.now())
+    equity.sum_up()
+    (book,) = money.books(owner, timezone.now())
     assert (book.day, book.week, book.month, book.pnl, book.equity) == (0.0, 0.0, 23.5, 23.5, 0.0)
 
 
@@ -91,17 +97,61 @@ def test_the_curve_adds_up_the_runs_alive_and_keeps_the_gain_of_those_that_ended
     EquitySnapshot.objects.create(
         bot=ended, run=run, time=now - timedelta(minutes=40), equity=1010, cash=0, position=0, price=0
     )
+    equity.sum_up()
     curve = page("/equity.json?period=1d").json()
-    assert len(curve["time"]) == len(curve["equity"]) == len(curve["pnl"]) == figures.CURVE_POINTS
-    assert curve["time"] == sorted(curve["time"])
-    assert curve["equity"][-1] == pytest.approx(1019.9)  # the bot that runs
-    assert curve["pnl"][-1] == pytest.approx(29.9)  # its 19.9 and the ended one's 10
+    assert len(curve["time"]) == len(curve["equity"]) == len(curve["pnl"]) == len(curve["drawdown"]) > 10
+    assert curve["time"] == sorted(set(curve["time"]))
+    assert curve["equity"][-1] == pytest.approx(1023.5)  # the bot that runs, as it stands
+    assert curve["pnl"][-1] == pytest.approx(33.5)  # its 23.5 and the ended one's 10
 
 
-def test_the_curve_takes_four_queries(page, bot, django_assert_num_queries):
-    # session, user, books, curve
-    with django_assert_num_queries(4):
+def test_the_curve_has_the_deepest_fall_in_every_point(owner, market, page, bot):
+    run = bot.runs.get()
+    start = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(days=20)
+    Run.objects.filter(pk=run.pk).update(started_at=start)
+    EquitySnapshot.objects.all().delete()
+    EquitySnapshot.objects.bulk_create(
+        EquitySnapshot(
+            bot=bot, run=run, time=start + timedelta(hours=n), equity=1100 if n != 200 else 1060,
+            cash=0, position=0, price=0,
+        )
+        for n in range(1, 470)
+    )  # fmt: skip
+    equity.sum_up()
+    curve = page("/equity.json?period=all").json()
+    assert money.CURVE_POINTS - 80 < len(curve["time"]) <= money.CURVE_POINTS
+    assert sorted(curve["drawdown"])[:2] == [-76.5, -40.0]  # what it is worth now is less than it was all along
+    assert max(curve["drawdown"]) == 0.0
+
+
+def test_the_curve_takes_one_query_and_the_visitors_two(page, bot, django_assert_num_queries):
+    with django_assert_num_queries(3):
         page("/equity.json")
+
+
+def test_without_bots_the_curve_is_empty(page):
+    assert page("/equity.json").json() == {
+        "book": "", "currency": "", "time": [], "equity": [], "pnl": [], "drawdown": [], "digits": 2,
+    }  # fmt: skip
+
+
+def test_it_says_in_which_markets_the_money_is_and_how_much_of_it_can_move(page, owner, bot):
+    for name, worth in (("ETH", "2000"), ("LTC", "976.50")):
+        make_bot(owner, make_market(f"{name}/USDT"), name=f"{name} grid", equity=worth)
+    text = page("/").text_
+    allocation = text[text.index('id="allocation"') : text.index('id="movers"')]
+    assert allocation.index("ETH/USDT") < allocation.index("BTC/USDT") < allocation.index("LTC/USDT")
+    assert "50.00\u202f%" in allocation  # 2000 of 4000
+    assert "1,215.00" in allocation  # three positions of 4 at 101.25
+    assert "30.38\u202f%" in allocation
+
+
+def test_it_names_the_markets_that_moved_most(page, owner, bot):
+    Market.objects.update(change_24h=-0.09)
+    make_market("ETH/USDT")
+    movers = page("/").text_.split('id="movers"')[1]
+    assert movers.index("BTC/USDT") < movers.index("ETH/USDT")
+    assert "−9.00\u202f%" in movers
 
 
 def test_an_old_warning_needs_no_attention_any_more(page, bot):

@@ -1,0 +1,253 @@
+"""Positions, trades, orders and activity: what every one of the long tables promises."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from bots.models import Bot, Event, Order, Position, Trade
+from dashboard import listings
+from tests.dashboard.cast import make_bot, make_market
+
+TABLES = ("positions", "trades", "orders", "activity")
+
+
+def bots_of(answer):
+    return re.findall(r'<a(?: class="cut")? href="/bots/\d+/[^"]*">([^<]+)</a>', answer.text_.split('id="rows"')[1])
+
+
+def link(answer, rel):
+    found = re.search(rf'href="([^"]+)" rel="{rel}"', answer.text_)
+    return found and found[1].replace("&amp;", "&")
+
+
+@pytest.fixture
+def two(owner, market):
+    """A grid on bitcoin and a real one on ether, which did the same a day earlier."""
+    first = make_bot(owner, market, name="Alpha")
+    second = make_bot(owner, make_market("ETH/USDT"), name="Beta", mode="live")
+    second.runs.update(kind="dca")
+    day = timedelta(days=1)
+    for rows, columns in (
+        (Trade, ["time"]), (Order, ["created_at"]), (Position, ["opened_at"]), (Event, ["time", "recorded_at"]),
+    ):  # fmt: skip
+        for row in rows.objects.filter(bot=second):
+            rows.objects.filter(pk=row.pk).update(**{name: getattr(row, name) - day for name in columns})
+    return first, second
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_holds_the_rows_of_all_bots_newest_first(page, two, name):
+    shown = bots_of(page(f"/{name}/"))
+    if name == "activity":  # in the order in which they were recorded in
+        assert set(shown) == {"Alpha", "Beta"}
+    else:
+        assert shown == sorted(shown)
+        assert set(shown) == {"Alpha", "Beta"}
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("bot=alp", {"Alpha"}), ("bot=nobody", set()), ("market=eth", {"Beta"}), ("kind=dca", {"Beta"}),
+        ("mode=live", {"Beta"}), ("mode=paper", {"Alpha"}), ("kind=grid&market=ETH", set()), ("bot=999999999", set()),
+        ("kind=made-up&mode=none", {"Alpha", "Beta"}), ("bot=٣", set()),
+        ("size=ten&order=none&after=x", {"Alpha", "Beta"}),
+    ],
+)  # fmt: skip
+def test_filters_are_in_the_address(page, two, name, query, expected):
+    assert set(bots_of(page(f"/{name}/?{query}"))) == expected
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_filter_takes_the_number_of_a_bot_and_of_a_market(page, two, name):
+    first, second = two
+    assert set(bots_of(page(f"/{name}/?bot={second.pk}"))) == {"Beta"}
+    assert set(bots_of(page(f"/{name}/?market={first.market_id}"))) == {"Alpha"}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_time_range_is_half_open(page, two, name):
+    noon = timezone.now() - timedelta(hours=12)
+    assert set(bots_of(page(f"/{name}/?from={noon:%Y-%m-%dT%H:%M}"))) == {"Alpha"}
+    assert set(bots_of(page(f"/{name}/?to={noon:%Y-%m-%dT%H:%M}"))) == {"Beta"}
+    assert set(bots_of(page(f"/{name}/?from=yesterday&to=0000-99-99"))) == {"Alpha", "Beta"}
+
+
+@pytest.mark.parametrize(
+    ("address", "count"),
+    [
+        ("/trades/?side=buy", 4), ("/trades/?side=sell&bot=alpha", 2), ("/orders/?side=buy", 6),
+        ("/orders/?state=closed", 0), ("/orders/?state=all", 12), ("/positions/?state=closed", 0),
+        ("/positions/?side=short", 0), ("/positions/?side=long", 2), ("/activity/?level=attention", 2),
+        ("/activity/?level=error", 0), ("/activity/?level=info", 2), ("/activity/?code=order_filled&bot=Beta", 1),
+        ("/activity/?level=warning&code=order_filled", 0),
+    ],
+)  # fmt: skip
+def test_each_table_has_filters_of_its_own(page, two, address, count):
+    assert len(bots_of(page(address))) == count
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("order", ["", "oldest"])
+def test_pages_lead_there_and_back_and_miss_no_row(page, owner, market, name, order):
+    """Rows of one moment included: several have the same time."""
+    for number in range(13):
+        bot = make_bot(owner, market, name=f"Grid {number:02}", trades=2, orders=2)
+        if number % 3 == 0:
+            Trade.objects.filter(bot=bot).update(time=timezone.now().replace(microsecond=0))
+    whole = page(f"/{name}/?order={order}&size=1000").text_
+    expected = re.findall(r"Grid \d\d", whole.split('id="rows"')[1])
+    there, address = [], f"/{name}/?order={order}&size=10"
+    while address:
+        answer = page(address if address.startswith("/") else f"/{name}/{address}")
+        there.append(re.findall(r"Grid \d\d", answer.text_.split('id="rows"')[1]))
+        address = link(answer, "next")
+    assert [name for names in there for name in names] == expected
+    assert len(there) >= 2
+    assert 'rel="next"' not in answer.text_
+    back = []
+    while address := link(answer, "prev"):
+        answer = page(f"/{name}/{address}")
+        back.insert(0, re.findall(r"Grid \d\d", answer.text_.split('id="rows"')[1]))
+    assert back == there[:-1]
+
+
+def test_a_page_holds_ten_to_a_thousand_rows_and_a_hundred_by_default(page, owner, market):
+    make_bot(owner, market, trades=130)
+    assert [len(bots_of(page(f"/trades/{query}"))) for query in ("", "?size=3", "?size=120", "?size=99999")] == [
+        100, 10, 120, 130,
+    ]  # fmt: skip
+
+
+def test_trades_are_counted_without_reading_them(page, two):
+    assert "8 trades" in page("/trades/").text_
+    assert "4 trades" in page("/trades/?bot=alpha").text_
+    assert "2 trades" in page("/trades/?bot=alpha&side=buy").text_  # all of them are on the page
+
+
+@pytest.mark.parametrize("few", [0, 10_000])
+def test_however_many_trades_a_filter_leaves_the_rows_are_the_same(page, two, monkeypatch, few):
+    monkeypatch.setattr(listings, "FEW_TRADES", few)
+    assert bots_of(page("/trades/?bot=a")) == ["Alpha"] * 4 + ["Beta"] * 4
+    monkeypatch.setattr(listings, "FEW_BOTS", 0)
+    for name in TABLES:
+        assert set(bots_of(page(f"/{name}/?bot=beta"))) == {"Beta"}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_without_rows_it_offers_the_next_step(page, name):
+    assert "yet</h2>" in page(f"/{name}/").text_
+    assert "Clear the filters" in page(f"/{name}/?bot=none").text_
+    assert "To the first page" in page(f"/{name}/?after={'1' if name == 'activity' else '1-1'}").text_
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_takes_two_queries_and_the_visitors_two(page, owner, market, django_assert_num_queries, name):
+    for number in range(20):
+        make_bot(owner, market, name=f"Grid {number}")
+    with django_assert_num_queries(4):
+        page(f"/{name}/?bot=grid")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_fragment_holds_the_rows_alone(page, two, name):
+    text = page(f"/{name}/", **{"HX-Request": "true"}).text_
+    assert "<html" not in text
+    assert 'id="rows"' in text
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("suffix", ["/", ".csv", ".ndjson"])
+def test_nobody_sees_the_rows_of_another(client, two, stranger, name, suffix):
+    client.force_login(stranger)
+    for query in ("", f"?bot={two[0].pk}", f"?market={two[0].market_id}", "?state=all"):
+        text = b"".join(client.get(f"/{name}{suffix}{query}")).decode()
+        assert "Alpha" not in text
+        assert "Beta" not in text
+
+
+@pytest.fixture
+def download(client, owner):
+    """The text of a file that the owner asks for."""
+    client.force_login(owner)
+
+    def get(path):
+        answer = client.get(path)
+        assert answer.streaming
+        assert re.search(
+            rf'filename="{path[1:].split(".")[0]}-\d{{4}}-\d\d-\d\d\.', answer.headers["Content-Disposition"]
+        )
+        return b"".join(answer).decode()
+
+    return get
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_an_export_has_every_row_that_the_address_asks_for(download, two, name):
+    both = list(csv.DictReader(io.StringIO(download(f"/{name}.csv?size=10&after=1-1"))))
+    one = [json.loads(line) for line in download(f"/{name}.ndjson?bot=beta").splitlines()]
+    assert {row["bot"] for row in both} == {"Alpha", "Beta"}
+    assert {row["bot"] for row in one} == {"Beta"}
+    assert len(both) == 2 * len(one)
+    assert list(both[0]) == list(one[0])
+    assert one == [row for row in both if row["bot"] == "Beta"] or name == "positions"  # null is no text
+
+
+def test_numbers_in_an_export_are_exact(download, bot):
+    Trade.objects.filter(number=1).update(price=Decimal("0.000000000000000001"), amount=Decimal("12345678901234567890"))
+    row = next(row for row in csv.DictReader(io.StringIO(download("/trades.csv"))) if row["order"].endswith("-0"))
+    assert (row["price"], row["amount"]) == ("0.000000000000000001", "12345678901234567890")
+    assert row["value"] == "12.34567890123456789"
+    assert row["realized"] == "0"
+    line = next(line for line in download("/trades.ndjson").splitlines() if '-0"' in line)
+    assert json.loads(line)["amount"] == "12345678901234567890"
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_name_is_no_formula_in_a_spreadsheet(download, bot, first):
+    name = f'{first}HYPERLINK("http://evil.example","x")'
+    Bot.objects.update(name=name)
+    (row, *_) = csv.DictReader(io.StringIO(download("/trades.csv"), newline=""))
+    assert row["bot"] == f"'{name}"
+    assert json.loads(download("/trades.ndjson").splitlines()[0])["bot"] == name  # no spreadsheet reads this
+
+
+def test_what_is_typed_stays_one_cell_and_one_line(download, bot):
+    message = 'a "quote", a comma\nand \\n a line\x01\x02 é 漢'
+    Event.objects.update(message=message)
+    assert {row["message"] for row in csv.DictReader(io.StringIO(download("/activity.csv"), newline=""))} == {message}
+    assert {json.loads(line)["message"] for line in download("/activity.ndjson").splitlines()} == {message}
+
+
+def test_an_export_passes_through_a_little_at_a_time(client, owner, market):
+    make_bot(owner, market, trades=3_000)
+    client.force_login(owner)
+    chunks = list(client.get("/trades.csv"))
+    assert len(chunks) > 3
+    assert max(map(len, chunks)) < 70_000
+    assert len(b"".join(chunks).splitlines()) == 3_001
+
+
+def test_an_export_of_nothing_is_a_head_alone(download):
+    assert download("/trades.csv").startswith("time,bot,market,")
+    assert download("/trades.ndjson") == ""
+
+
+def test_what_people_type_is_text_in_the_page(page, two):
+    Bot.objects.filter(pk=two[0].pk).update(name="<script>alert(1)</script>")
+    assert "<script>alert" not in page("/trades/?bot=<script>").text_
+
+
+def test_paper_money_is_marked_on_every_table_that_shows_it(page, two):
+    for name in ("positions", "trades", "orders"):
+        assert "Simulated money" in page(f"/{name}/?mode=paper").text_
+        assert "Simulated money" not in page(f"/{name}/?mode=live").text_
