@@ -93,7 +93,7 @@ def _bots(owner: Any, markets: list[Market], count: int, trades: int, now: datet
     Balance.objects.bulk_create(Balance(account=account, currency=name, free=MONEY) for name in ("BTC", "USDT"))
     plain = [kind for kind in KINDS.values() if kind.observe is None]
     suiting = {"spot": [kind for kind in plain if not kind.margin], "swap": plain}
-    pairs = [(markets[index % len(markets)], index // len(markets)) for index in range(count)]
+    pairs = [(markets[index % len(markets)], index // 2) for index in range(count)]
     kinds = [suiting[market.type][turn % len(suiting[market.type])] for market, turn in pairs]
     rows = Bot.objects.bulk_create(
         Bot(

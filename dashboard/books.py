@@ -107,7 +107,7 @@ def books(owner: Owner, now: datetime) -> list[Book]:
 
 class Curve(NamedTuple):
     """Columns over time (seconds UTC). equity: of the runs alive then; pnl: of all runs; drawdown: how far pnl lies
-    under the highest it was before in the period, never above zero. book (its key) and currency are "" where there is no book.
+    under the highest it was before in the period, never above zero. book (its key) and currency are "" without one.
     """
 
     book: str
@@ -148,7 +148,8 @@ _CURVE = (
          extract(epoch FROM time) AS at, extract(epoch FROM min(time) OVER ()) AS first
   FROM point
 )
-SELECT (SELECT mode || ':' || currency FROM chosen), (SELECT currency FROM chosen), max(at)::int8, (array_agg(equity ORDER BY from_last))[1],
+SELECT (SELECT mode || ':' || currency FROM chosen), (SELECT currency FROM chosen), max(at)::int8,
+       (array_agg(equity ORDER BY from_last))[1],
        (array_agg(pnl ORDER BY from_last))[1], min(drawdown)
 FROM placed
 -- Two points are a second apart at least, as the charts ask for; the first one has a place of its own.

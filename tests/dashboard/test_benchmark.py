@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from io import StringIO
+from unittest.mock import patch
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from bots.benchmarks import engine
 from bots.kinds import KINDS
+from dashboard.benchmarks import pages
 from markets.benchmarks import candles
 from markets.models import Candle, HistoryBlock
 
@@ -53,3 +56,20 @@ def test_the_candle_store_is_measured_against_what_django_does():
 def test_a_size_out_of_bounds_is_refused():
     with pytest.raises(CommandError, match="table must be from 1 to 100,000,000, not 0"):
         call_command("benchmark", "candles", "--table", "0")
+
+
+def test_pages_are_measured_against_their_budgets(db, settings):
+    settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS]
+    out = StringIO()
+    options = {"bots": 12, "trades": 1_200, "markets": 4, "rounds": 2}
+    with patch.object(pages, "own_database", nullcontext):
+        call_command(
+            "benchmark", "pages", "--json", *(f"--{name}={value}" for name, value in options.items()), stdout=out
+        )
+    rows = {row["job"]: row for row in json.loads(out.getvalue())["rows"]}
+    assert {"overview, p50", "overview, p95", "overview, p99", "trades, the last page, p95"} < set(rows)
+    queries = [row for row in rows.values() if row["unit"] == "queries"]
+    assert len(queries) * 4 == len(rows)
+    assert [row["job"] for row in queries if row["value"] > row["baseline"]] == []
+    assert all(row["value"] > 0 for row in rows.values())
+    assert rows["overview, p95"]["baseline"] == 60

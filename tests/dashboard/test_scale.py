@@ -67,7 +67,8 @@ def visit(client, db):
     def get(address):
         with CaptureQueriesContext(connection) as queries:
             assert client.get(address.format(**places)).status_code == 200
-        return [query["sql"] for query in queries]
+        # On a busy machine a query may be noted as slow, which is no query of the page.
+        return [query["sql"] for query in queries if "orchestrator_finding" not in query["sql"]]
 
     return get
 

@@ -11,7 +11,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from bots.benchmarks import cycle, engine
-from dashboard.benchmarks import preview
+from dashboard.benchmarks import pages, preview
 from markets.benchmarks import candles, gateway, indicators
 from orchestrator.benchmarks import Row, Subject
 
@@ -20,6 +20,7 @@ SUBJECTS: dict[str, tuple[Subject, str]] = {
     "cycle": (cycle, "What a worker needs for one closed candle of many bots."),
     "gateway": (gateway, "Loading one exchange of ccxt, and a turn in the request budget."),
     "candles": (candles, "Storing and loading candles against Django's own ways."),
+    "pages": (pages, "The pages over a thousand bots and a million trades, against their budgets."),
     "preview": (preview, "What the server needs to try a bot while its form is filled in."),
     "indicators": (indicators, "A closed candle of many markets, and reading indicators from the cache."),
 }

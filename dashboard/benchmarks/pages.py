@@ -1,0 +1,113 @@
+"""Pages at scale: the real views over a thousand bots and a million trades, in process, on a database of its own.
+
+No network and no server lies between, so a line is what the application itself needs, middleware included.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import CommandError, CommandParser
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from bots import load
+from bots.models import Bot, Trade
+from orchestrator.benchmarks import Row, own_database, row
+
+USER = "load"
+WARM_UP = 3
+PERCENTILES = (50, 95, 99)
+VISITOR_QUERIES = 2  # session and user, which every page of a visitor has
+
+
+class Page(NamedTuple):
+    """most_queries and most_ms: the budgets, beside the visitor's own queries; the time is the 95th percentile."""
+
+    name: str
+    path: str
+    most_queries: int
+    most_ms: float
+
+
+def add_arguments(parser: CommandParser) -> None:
+    parser.add_argument("--bots", type=int, default=1000)
+    parser.add_argument("--trades", type=int, default=1_000_000)
+    parser.add_argument("--markets", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=100, help="Requests of each page that count.")
+
+
+def rows(options: dict[str, Any]) -> list[Row]:
+    """Percentiles of each page's time against its budget, and its number of queries."""
+    if not 1 <= options["rounds"] <= 100_000:
+        raise CommandError(f"rounds must be 1 to 100,000, not {options['rounds']}.")
+    with own_database():
+        load.seed(options["bots"], options["trades"], options["markets"], USER)
+        client = _visitor()
+        return [line for page in _pages() for line in _measured(client, page, options["rounds"])]
+
+
+def _visitor() -> Client:
+    """A browser that is logged in. Pages name static files as they lie in the sources: none has to be collected."""
+    settings.ALLOWED_HOSTS.append("testserver")
+    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    client = Client()
+    client.force_login(get_user_model().objects.get(username=USER))
+    return client
+
+
+def _pages() -> list[Page]:
+    trades = Trade.objects.order_by("time", "id")
+    middle = trades[trades.count() // 2]
+    first = trades[0]
+    bot = Bot.objects.filter(status=Bot.Status.RUNNING).order_by("pk").first() or Bot.objects.order_by("pk")[0]
+    return [
+        Page("overview", "/", 8, 60),
+        Page("equity curve, 7 days", "/equity.json?period=7d", 1, 30),
+        Page("equity curve, all", "/equity.json?period=all", 1, 30),
+        Page("bots, 25 of them", "/bots/", 3, 60),
+        Page("bot page", f"/bots/{bot.pk}/", 8, 60),
+        Page("positions", "/positions/", 2, 30),
+        Page("trades, first page", "/trades/", 2, 40),
+        Page("trades, in the middle", f"/trades/?after={_place(middle)}", 2, 40),
+        Page("trades, the last page", f"/trades/?before={_place(first)}", 2, 40),
+        Page("trades of one kind", "/trades/?kind=grid&side=buy", 2, 40),
+        Page("orders", "/orders/", 2, 40),
+        Page("activity", "/activity/", 2, 40),
+    ]
+
+
+def _place(trade: Trade) -> str:
+    return f"{int(trade.time.timestamp() * 1e6)}-{trade.pk}"
+
+
+def _measured(client: Client, page: Page, rounds: int) -> list[Row]:
+    """Its percentiles in ms against the budget, and how many queries it takes beside the visitor's."""
+    times = _times(lambda: client.get(page.path), rounds)
+    found = [
+        row(f"{page.name}, p{percentile}", float(value), "ms", page.most_ms)
+        for percentile, value in zip(PERCENTILES, np.percentile(times, PERCENTILES), strict=True)
+    ]
+    with CaptureQueriesContext(connection) as queries:
+        client.get(page.path)
+    # What notes a slow query is no query of the page.
+    own = sum("orchestrator_finding" not in query["sql"] for query in queries) - VISITOR_QUERIES
+    return [*found, row(f"{page.name}, queries", own, "queries", page.most_queries)]
+
+
+def _times(ask: Callable[[], Any], rounds: int) -> list[float]:
+    """Milliseconds of each round. Raises RuntimeError for an answer that is no page."""
+    taken = []
+    for turn in range(WARM_UP + rounds):
+        began = time.perf_counter()
+        answer = ask()
+        taken.append(1000.0 * (time.perf_counter() - began))
+        if answer.status_code != 200:
+            raise RuntimeError(f"{answer.request['PATH_INFO']} answered {answer.status_code} in round {turn}")
+    return taken[WARM_UP:]
