@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from bots import cycles, equity, live, retention, runs
+from bots import backtests, cycles, equity, live, retention, runs
 
 
 @shared_task
@@ -27,3 +27,8 @@ def snapshot_equity() -> int:
 @shared_task
 def apply_retention() -> int:
     return retention.apply()
+
+
+@shared_task
+def run_backtests() -> int:
+    return backtests.run_waiting()

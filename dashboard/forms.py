@@ -22,6 +22,7 @@ from markets.models import Market
 
 DAYS: Final = {"30": "30 days", "90": "90 days", "365": "365 days"}
 USUAL_DAYS: Final = "90"
+ALL: Final = "all"
 USUAL_MONEY: Final = Decimal(1000)
 EXAMPLE_PRICE: Final = 100.0  # around which a kind's example is
 # Names of the classes that kinds put their parameters together from, as a person knows them.
@@ -74,6 +75,53 @@ class OwnBotForm(BotForm):
 
     def clean_days(self) -> str:
         return self.cleaned_data["days"] or USUAL_DAYS
+
+
+class BacktestForm(OwnBotForm):
+    """Of a bot that is only tried: it needs neither a name nor an account. Made by backtest_form_for()."""
+
+    days = forms.ChoiceField(
+        label="Over the last",
+        choices=[*DAYS.items(), (ALL, "all there is")],
+        required=False,
+        widget=forms.RadioSelect,
+    )
+    grid = forms.CharField(
+        label="Try several values",
+        help_text="A parameter a line, its values behind a colon: lines: 10, 20, 40. Every combination is tried.",
+        required=False,
+        max_length=2000,
+        error_messages={"max_length": "grid must be at most %(limit_value)d characters long, not %(show_value)d."},
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("name", "account"):
+            self.fields[name].required = False
+
+    def clean_grid(self) -> dict[str, list[Any]]:
+        """Parameter -> values."""
+        found: dict[str, list[Any]] = {}
+        for line in filter(None, map(str.strip, self.cleaned_data["grid"].splitlines())):
+            name, colon, values = line.partition(":")
+            typed = [_value(one) for one in map(str.strip, values.split(",")) if one]
+            if not colon or not typed:
+                raise forms.ValidationError(f"grid must have lines such as 'lines: 10, 20, 40', not {line[:60]!r}.")
+            found[name.strip()] = typed
+        return found
+
+
+def _value(text: str) -> Any:
+    """A number where it is one; the kind says what it makes of it."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else text
+    except ValueError:
+        return {"yes": True, "no": False, "true": True, "false": False}.get(text.lower(), text)
+
+
+def backtest_form_for(kind: str) -> type[BacktestForm]:
+    return form_for(kind, BacktestForm)
 
 
 def own_form_for(kind: str) -> type[OwnBotForm]:

@@ -12,13 +12,14 @@ import numpy as np
 
 from bots import limits, prospects, trials
 from bots.engine.types import BUY, ORDER_TYPES
+from bots.history import DAYS as DAYS_AT_MOST
 from bots.history import HISTORY, KnownBars, Stored, last_days, source_of
 from bots.kinds.parameters import ParamsError
 from bots.models import Account, Balance
 from bots.records import terms_of
 from bots.trials import Opening, Settings, Tried
 from dashboard import charts, formats
-from dashboard.forms import OwnBotForm
+from dashboard.forms import ALL, OwnBotForm
 from markets.models import Market
 from markets.series import TIMEFRAME_NAMES, Candles
 
@@ -67,8 +68,9 @@ def _try(form: OwnBotForm, market: Market, chart_timeframe: int, shown: Preview)
         shown.problems |= error.problems
         return
     known = HISTORY.candles(market.pk, timeframe, stored)
-    candles = last_days(known, int(data["days"]))
-    shown.missing = _missing(market, timeframe, candles, int(data["days"]), stored)
+    days = DAYS_AT_MOST if data["days"] == ALL else int(data["days"])
+    candles = last_days(known, days)
+    shown.missing = [] if data["days"] == ALL else _missing(market, timeframe, candles, days, stored)
     price = market.last or (float(known.close[-1]) if len(known) else None)
     if price is not None:
         _show_opening(shown, trials.opening(settings, price), market, price)

@@ -7,6 +7,7 @@ from dashboard import exports
 from dashboard.api import application
 from dashboard.views import (
     api_tokens,
+    backtests,
     bot,
     bot_actions,
     bot_edit,
@@ -41,6 +42,13 @@ urlpatterns = [
         for name in tables.TABLES
         for form in exports.FORMS
     ),
+    path("backtests/", backtests.backtests, name="backtests"),
+    path("backtests/new/", backtests.new_backtest, name="new-backtest"),
+    path("backtests/compare/", backtests.compare, name="compare-backtests"),
+    path("backtests/<int:backtest_id>/", backtests.backtest, name="backtest"),
+    path("backtests/<int:backtest_id>/chart.json", backtests.backtest_chart_json, name="backtest-chart"),
+    path("backtests/<int:backtest_id>/cancel/", backtests.cancel, name="backtest-cancel"),
+    path("backtests/<int:backtest_id>/again/", backtests.again, name="backtest-again"),
     path("markets/", markets.markets, name="markets"),
     path("markets/<int:market_id>/", markets.market, name="market"),
     path("markets/<int:market_id>/chart.json", markets.market_chart_json, name="market-chart"),

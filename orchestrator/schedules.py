@@ -27,6 +27,7 @@ SCHEDULES = (
     Schedule(
         "Repair gaps", "markets.tasks.repair_gaps", 3600, "Asks again for missing candles, and notes what is not."
     ),
+    Schedule("Run backtests", "bots.tasks.run_backtests", 15, "Works on backtests that wait, or whose worker died."),
     Schedule("Remove old candles", "markets.tasks.apply_retention", 3600, "Deletes candles past their keeping time."),
     Schedule("Sample performance", "orchestrator.tasks.sample_performance", 60, "Keeps what was counted, by minute."),
     Schedule("Remove old samples", "orchestrator.tasks.apply_retention", 3600, "Deletes findings and samples."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from bots.models import Backtest
 from dashboard import tokens
 from dashboard.models import ApiToken
 from tests.dashboard.cast import make_bot, make_market, make_user
@@ -14,6 +15,9 @@ EVERYBODYS = {
     "api-tokens",
     "api-reference",
     "new-bot",
+    "backtests",
+    "new-backtest",
+    "compare-backtests",
     "overview",
     "equity",
     "bots",
@@ -28,7 +32,18 @@ EVERYBODYS = {
     "logout",
 }
 STAFFS = {"system"}
-OWNERS = {"bot", "bot-edit", "bot-chart", "bot-equity", "bot-action", "revoke-api-token"}
+OWNERS = {
+    "backtest",
+    "backtest-chart",
+    "backtest-cancel",
+    "backtest-again",
+    "bot",
+    "bot-edit",
+    "bot-chart",
+    "bot-equity",
+    "bot-action",
+    "revoke-api-token",
+}
 # Of the admin, what needs no login: the form itself and what leads to it, and words without data.
 ADMIN_PUBLIC = {"admin:login", "admin:logout"}
 FRAGMENT = {"HX-Request": "true"}
@@ -60,7 +75,11 @@ def filled(path, pk):
 
 
 def address(name, bot):
-    first = {"bot": bot.pk, "market": bot.market_id}.get(name.partition("-")[0])
+    first = {
+        "bot": bot.pk,
+        "market": bot.market_id,
+        "backtest": Backtest.objects.values_list("pk", flat=True).first(),
+    }.get(name.partition("-")[0])
     if name == "revoke-api-token":
         first = ApiToken.objects.get(owner=bot.owner).pk
     action = ["stop"] if name in ("bot-action", "bots-bulk") else []
@@ -71,7 +90,12 @@ def address(name, bot):
 def bot(db):
     owner = make_user("owner")
     tokens.create(owner, "script", "read")
-    return make_bot(owner, make_market())
+    made = make_bot(owner, make_market())
+    Backtest.objects.create(
+        owner=owner, market=made.market, kind="grid", timeframe=60, allocation=1000, terms={"margin": False},
+        begin=0, end=60_000, bars=2, digest="0" * 64,
+    )  # fmt: skip
+    return made
 
 
 def test_every_address_says_who_may_see_it():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bots.models.account import Account, Balance, Mode
+from bots.models.backtest import Backtest
 from bots.models.bot import Bot, BotQuerySet
 from bots.models.change import BotChange
 from bots.models.event import Event
@@ -17,6 +18,7 @@ from bots.models.trade import Trade
 
 __all__ = [
     "Account",
+    "Backtest",
     "Balance",
     "BookSnapshot",
     "Bot",

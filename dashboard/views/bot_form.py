@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from bots import services
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind
-from bots.models import Account, Balance, Bot
+from bots.models import Account, Backtest, Balance, Bot
 from dashboard import parameters
 from dashboard.forms import USUAL_MONEY, OwnBotForm, accounts_of, groups, own_form_for, settings_typed, suggested
 from dashboard.preview import preview
@@ -38,10 +38,11 @@ def new_bot(request: HttpRequest) -> HttpResponse:
         form = own_form_for(kind.slug)(typed_in_address(request), owner=request.user, trying=True)
         return render_preview(request, form)
     accounts = list(accounts_of(request.user))
-    markets = offered_markets(accounts, parameters.whole(request.GET, "market", 0, 0, 2**31 - 1))
+    chosen = getattr(_backtest(request), "market_id", 0) or parameters.whole(request.GET, "market", 0, 0, 2**31 - 1)
+    markets = offered_markets(accounts, chosen)
     if kind is None or not markets:
-        return _choose(request, markets)
-    typed = _posted(request) if request.method == "POST" else _typed(request, kind, accounts, markets)
+        return choose_kind(request, markets)
+    typed = posted(request) if request.method == "POST" else typed_or_suggested(request, kind, accounts, markets)
     form = own_form_for(kind.slug)(typed, owner=request.user)
     if request.method == "POST" and form.is_valid():
         return _created(request, form.save(by=request.user.get_username()))
@@ -104,9 +105,15 @@ def offered_markets(accounts: list[Account], chosen: int) -> list[tuple[int, str
     return [(pk, f"{symbol} · {exchange}") for pk, symbol, exchange in rows]
 
 
-def _choose(request: HttpRequest, markets: list[tuple[int, str]]) -> HttpResponse:
+def choose_kind(request: HttpRequest, markets: list[tuple[int, str]], heading: str = "New bot") -> HttpResponse:
     market = parameters.whole(request.GET, "market", 0, 0, 2**31 - 1)
-    context = {"nav": "bots", "kinds": list(KINDS.values()), "market": market, "has_markets": bool(markets)}
+    context = {
+        "nav": "bots",
+        "heading": heading,
+        "kinds": list(KINDS.values()),
+        "market": market,
+        "has_markets": bool(markets),
+    }
     return render(request, "dashboard/choose_kind.html", context)
 
 
@@ -115,21 +122,44 @@ def _source(request: HttpRequest) -> Bot | None:
     return get_object_or_404(Bot.objects.owned_by(request.user), pk=number) if number else None
 
 
+def _backtest(request: HttpRequest) -> Backtest | None:
+    number = parameters.whole(request.GET, "backtest", 0, 0, 2**31 - 1)
+    own = Backtest.objects.owned_by(request.user).select_related("market").defer("curve", "trades")
+    return get_object_or_404(own, pk=number) if number else None
+
+
 def _cloned_kind(request: HttpRequest) -> Kind | None:
-    bot = _source(request)
-    return KINDS.get(bot.kind) if bot else None
+    source = _source(request) or _backtest(request)
+    return KINDS.get(source.kind) if source else None
 
 
-def _posted(request: HttpRequest) -> dict[str, str]:
+def _of_backtest(request: HttpRequest, backtest: Backtest, accounts: list[Account]) -> dict[str, str]:
+    """A bot with the settings of a backtest; of a grid those of the set that ?set= names."""
+    number = parameters.whole(request.GET, "set", -1, 0, max(0, len(backtest.results) - 1))
+    chosen = backtest.results[number][0] if 0 <= number < len(backtest.results) else {}
+    account = next((one for one in accounts if one.exchange_id == backtest.market.exchange_id), None)
+    bot = Bot(
+        account=account, market=backtest.market, kind=backtest.kind, timeframe=backtest.timeframe,
+        allocation=backtest.allocation, params=backtest.params | chosen, limits=backtest.limits,
+    )  # fmt: skip
+    name = _free_name(request, f"{KINDS[backtest.kind].label} {backtest.market.base}")
+    return settings_typed(bot) | {"name": name, "account": str(account.pk) if account else ""}
+
+
+def posted(request: HttpRequest) -> dict[str, str]:
     return {name: value for name, value in request.POST.items() if isinstance(value, str)}
 
 
-def _typed(request: HttpRequest, kind: Kind, accounts: list[Account], markets: list[tuple[int, str]]) -> dict[str, str]:
+def typed_or_suggested(
+    request: HttpRequest, kind: Kind, accounts: list[Account], markets: list[tuple[int, str]]
+) -> dict[str, str]:
     """What the address says; else the settings of another bot, or a suggestion."""
     if TYPED in request.GET:
         return typed_in_address(request)
     if bot := _source(request):
         return settings_typed(bot) | {"name": f"{bot.name} copy"[:80]}
+    if backtest := _backtest(request):
+        return _of_backtest(request, backtest, accounts)
     wanted = parameters.whole(request.GET, "market", 0, 0, 2**31 - 1)
     pk = wanted if wanted in dict(markets) else markets[0][0]
     market = Market.objects.prefetch_related("feeds").get(pk=pk)

@@ -1,0 +1,142 @@
+"""Backtests as the templates print them: rows of the list, figures, the table and heat map of a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from django.utils.safestring import SafeString
+
+from bots.models import Backtest
+from dashboard import formats, rows
+from markets.series import TIMEFRAME_NAMES
+
+# Name in the metrics -> label, and how it is printed.
+FIGURES: Final = {
+    "total_return": ("Return", formats.percent_change),
+    "buy_and_hold": ("Buy and hold", formats.percent_change),
+    "annual_return": ("Return at a year's pace", formats.percent_change),
+    "max_drawdown": ("Deepest drawdown", formats.percent),
+    "under_water": ("Time under water", formats.percent),
+    "sharpe": ("Sharpe ratio", lambda value: formats.number(value, 2)),
+    "sortino": ("Sortino ratio", lambda value: formats.number(value, 2)),
+    "calmar": ("Calmar ratio", lambda value: formats.number(value, 2)),
+    "volatility": ("Volatility, a year", formats.percent),
+    "exposure": ("Time in the market", formats.percent),
+    "trades": ("Trades", lambda value: formats.number(value, 0)),
+    "win_rate": ("Won", formats.percent),
+    "profit_factor": ("Profit factor", lambda value: formats.number(value, 2)),
+    "expectancy": ("Expectancy, a trade", lambda value: formats.number(value, 2)),
+    "fees": ("Fees", lambda value: formats.number(value, 2)),
+    "turnover": ("Turnover, of the money", lambda value: formats.number(value, 2)),
+}
+
+
+class BacktestRow(NamedTuple):
+    backtest: Backtest
+    kind: str
+    timeframe: str
+    period: str
+    total_return: SafeString
+    drawdown: str
+    trades: str
+    asked: SafeString
+    progress: str
+
+
+def backtest_rows(found: Iterable[Backtest], now: datetime) -> list[BacktestRow]:
+    return [backtest_row(one, now) for one in found]
+
+
+def backtest_row(one: Backtest, now: datetime) -> BacktestRow:
+    metrics = one.metrics
+    return BacktestRow(
+        backtest=one,
+        kind=rows.kind_label(one.kind),
+        timeframe=TIMEFRAME_NAMES.get(one.timeframe, ""),
+        period=f"{_day(one.begin)} … {_day(one.end)}",
+        total_return=formats.percent_change(metrics.get("total_return")),
+        drawdown=formats.percent(metrics.get("max_drawdown")),
+        trades=formats.number(metrics.get("trades"), 0),
+        asked=formats.when(one.created_at, now),
+        progress=formats.percent(one.progress),
+    )
+
+
+def _day(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d}"
+
+
+def figures(one: Backtest) -> list[tuple[str, Any]]:
+    """(label, text) of each metric, and the bounds."""
+    found = [(label, text(one.metrics.get(name))) for name, (label, text) in FIGURES.items()]
+    capital = float(one.allocation)
+    for name in ("worst", "best"):
+        end = one.bounds.get(name)
+        text = formats.percent_change(None if end is None else end / capital - 1.0)
+        found.insert(1, (f"Return at {name}", text))
+    return found
+
+
+class SetRow(NamedTuple):
+    number: int
+    values: list[str]
+    total_return: SafeString
+    trades: str
+    drawdown: str
+
+
+def set_rows(one: Backtest, most: int) -> list[SetRow]:
+    """The best sets of a grid."""
+    order = sorted(range(len(one.results)), key=lambda index: float(one.results[index][2]), reverse=True)
+    return [_set_row(one, index) for index in order[:most]]
+
+
+def _set_row(one: Backtest, index: int) -> SetRow:
+    chosen, trades, equity, drawdown = one.results[index]
+    return SetRow(
+        index,
+        [rows.details({name: chosen.get(name, one.params.get(name))})[0][1] for name in one.grid],
+        formats.percent_change(equity / float(one.allocation) - 1.0),
+        formats.number(trades, 0),
+        formats.percent(drawdown),
+    )
+
+
+class Heat(NamedTuple):
+    """Columns are the values of across, rows those of down; a cell is (text, class), the best over the others."""
+
+    across: str
+    down: str
+    columns: list[str]
+    rows: list[tuple[str, list[tuple[str, str]]]]
+
+
+def heat(one: Backtest, across: str, down: str) -> Heat | None:
+    """The returns of a grid over two of its parameters; None when it has fewer."""
+    if across not in one.grid or down not in one.grid or across == down:
+        return None
+    best: dict[tuple[str, str], float] = {}
+    for chosen, _, equity, _ in one.results:
+        key = tuple(_key(chosen.get(name, one.params.get(name))) for name in (across, down))
+        best[key] = max(best.get(key, float("-inf")), equity / float(one.allocation) - 1.0)  # type: ignore[index,arg-type]
+    columns, lines = ([_key(value) for value in one.grid[name]] for name in (across, down))
+    furthest = max((abs(value) for value in best.values()), default=0.0)
+    top = max(best.values(), default=0.0)
+    cells = [
+        (line, [_cell(best.get((column, line)), furthest, top) for column in columns]) for line in dict.fromkeys(lines)
+    ]
+    return Heat(across, down, columns, cells)
+
+
+def _key(value: Any) -> str:
+    return rows.details({"": value})[0][1] if not isinstance(value, int | float) else f"{float(value):.10g}"
+
+
+def _cell(value: float | None, furthest: float, top: float) -> tuple[str, str]:
+    if value is None:
+        return formats.NOTHING, ""
+    depth = 0 if not furthest else min(3, int(3 * abs(value) / furthest) + 1)
+    look = f"heat-{'up' if value > 0 else 'down'}{depth}" if value else ""
+    return formats.percent(value), f"{look} heat-best" if value == top else look

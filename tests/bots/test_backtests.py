@@ -1,0 +1,159 @@
+"""Stored backtests: the engine's answer kept, asked for once, taken up again when a worker dies."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from bots import backtests, runs, tasks
+from bots.guards import Refused
+from bots.kinds.parameters import ParamsError
+from bots.models import Backtest
+from markets import candles as store
+from tests.bots.conftest import GRID, MINUTE, START, bars
+
+SWINGS = bars(*((100, 106, 94, 97), (97, 107, 93, 103), (103, 111, 96, 99), (99, 105, 89, 100)) * 60)
+LINES = {"lines": [5.0, 9.0, 11.0]}
+
+
+@pytest.fixture
+def stored(close):
+    close(SWINGS)
+
+
+@pytest.fixture
+def ask(owner, market, stored):
+    """ask(...): a backtest of the grid, and whether it is new."""
+
+    def asked(params=GRID, grid=None, owner=owner, allocation=1000, days=None, limited=None, kind="grid"):
+        money = Decimal(allocation)
+        return backtests.ask(owner, kind, params, limited or {}, market, 60, money, days, grid)
+
+    return asked
+
+
+def done(backtest) -> Backtest:
+    assert tasks.run_backtests() == 1
+    return Backtest.objects.get(pk=backtest.pk)
+
+
+def test_the_answer_is_the_engine_s_own(ask, market):
+    found = done(ask()[0])
+    expected = runs.backtest("grid", GRID, market, 60, Decimal(1000), SWINGS)
+    assert (found.state, found.progress, found.reason, found.bars) == ("done", 1.0, "", len(SWINGS))
+    assert np.array_equal(backtests.trades_of(found), expected.steps.trades)
+    columns = backtests.unpacked(found)
+    assert columns["time"].tolist() == SWINGS.time.tolist()
+    assert columns["equity"].tolist() == expected.steps.equity.tolist()
+    assert columns["fall"].min() == pytest.approx(found.metrics["max_drawdown"])
+    assert found.metrics["trades"] == len(expected.trades)
+    assert found.bounds["worst"] <= columns["equity"][-1] <= found.bounds["best"]
+
+
+def test_a_grid_has_the_answer_of_each_of_its_sets(ask):
+    found = done(ask(grid=LINES)[0])
+    assert [row[0]["lines"] for row in found.results] == LINES["lines"]
+    for chosen, trades, equity, drawdown in found.results:
+        alone = done(ask(params=GRID | {"lines": int(chosen["lines"])})[0])
+        assert trades == alone.metrics["trades"]
+        assert equity == pytest.approx(1000 * (1 + alone.metrics["total_return"]))
+        assert drawdown == alone.metrics["max_drawdown"]
+
+
+def test_the_same_question_about_the_same_candles_is_answered_by_what_is_stored(ask, market, close):
+    first, new = ask()
+    assert new
+    assert ask() == (first, False)  # while it waits
+    done(first)
+    assert ask() == (first, False)
+    assert ask(params=GRID | {"lines": 9})[1]
+    assert ask(limited={"max_open_orders": 1})[1]
+    assert ask(allocation=2000)[1]
+    other = get_user_model().objects.create_user("other")
+    assert ask(owner=other)[1]  # another's answers are not looked at
+    close(bars((100, 101, 99, 100), start=START + len(SWINGS) * MINUTE))
+    assert ask()[1]
+
+
+def test_limits_hold_in_a_backtest(ask):
+    free, bound = done(ask()[0]), done(ask(limited={"max_open_orders": 1})[0])
+    assert bound.metrics["trades"] < free.metrics["trades"]
+
+
+def test_only_the_period_that_is_asked_for_counts(ask, market):
+    found, _ = ask(days=30)
+    assert found.bars == len(SWINGS)
+    hour, _ = backtests.candles_of(market.pk, 60, START + 60 * MINUTE, START + 119 * MINUTE), None
+    assert [len(part) for part in hour] == [60, 60]
+
+
+def test_one_whose_worker_died_is_taken_up_again_and_no_other(ask):
+    first = ask()[0]
+    assert backtests.claim() == first
+    assert backtests.claim() is None
+    Backtest.objects.update(touched_at=timezone.now() - timedelta(hours=1))
+    assert tasks.run_backtests() == 1
+    first.refresh_from_db()
+    assert first.state == "done"
+
+
+@pytest.mark.parametrize("grid", [None, LINES])
+def test_one_that_is_cancelled_is_left_alone(ask, grid):
+    first = ask(grid=grid)[0]
+    claimed = backtests.claim()
+    assert backtests.cancel(first)
+    backtests.run(claimed)
+    first.refresh_from_db()
+    assert (first.state, first.metrics, first.results) == ("cancelled", {}, [])
+    assert tasks.run_backtests() == 0
+    assert not backtests.cancel(first)
+    assert backtests.again(first)
+    assert done(first).state == "done"
+    assert not backtests.again(first)
+
+
+def test_candles_that_changed_meanwhile_are_told(ask, market):
+    first = ask()[0]
+    store.upsert(market.pk, 60, bars((100, 120, 80, 97)))
+    found = done(first)
+    assert (found.state, found.reason) == ("failed", "The candles have changed since it was asked for: start it anew.")
+
+
+@pytest.mark.parametrize(
+    ("question", "error", "sentence"),
+    [
+        ({"params": GRID | {"upper": 80.0}}, ParamsError, "upper must be above lower"),
+        ({"grid": {"lines": [5.0, 1.0]}}, ParamsError, "lines must be at least 2"),
+        ({"grid": {"none": [1.0]}}, ParamsError, "none of the grid must be a parameter"),
+        (
+            {"grid": {"lines": [5.0] * 101, "lower": [90.0] * 101}},
+            ParamsError,
+            "at most 10,000 combinations, not 10,201",
+        ),
+        ({"limited": {"max_position": 0.5}}, ParamsError, "max_position must be at least"),
+        ({"kind": "none"}, Refused, "kind must be one of"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_and_not_stored(ask, question, error, sentence):
+    with pytest.raises(error, match=sentence):
+        ask(**question)
+    assert not Backtest.objects.exists()
+
+
+def test_without_candles_it_is_refused(owner, market, feed):
+    with pytest.raises(Refused, match="0 candles of 1m are stored for SOL/USDT"):
+        backtests.ask(owner, "grid", GRID, {}, market, 60, Decimal(1000), None)
+
+
+def test_a_signal_s_lead_comes_from_before_the_period(ask, market):
+    rules = {"long_entry": "sma(3) > sma(20)", "long_exit": "sma(3) < sma(20)"}
+    whole = done(ask(kind="signal", params=rules)[0])
+    assert whole.metrics["trades"] > 0
+    older, candles = backtests.candles_of(market.pk, 60, START + 60 * MINUTE, None)
+    assert len(older) == 60
+    assert len(candles) == len(SWINGS) - 60
