@@ -10,7 +10,8 @@ run: ## Set up what is missing and run everything; Ctrl-C stops it
 	@bin/setup && exec $(PYTHON) manage.py quickstart
 
 test: ## Run the whole test suite on private servers of its own
-	@bin/setup dev && exec $(PYTHON) -m pytest -rs
+	@# Compiled once, before the processes that share the tests would each do it.
+	@bin/setup dev && $(PYTHON) manage.py warm_kernels && exec $(PYTHON) -m pytest -rs -n logical --maxprocesses 4
 
 setup: ## Only install: Python packages and browser assets
 	@bin/setup

@@ -32,8 +32,10 @@ _cleanup = ExitStack()
 def _start() -> None:
     # Compiling the kernels takes far longer than any test, so their cache outlives the run.
     os.environ.setdefault("NUMBA_CACHE_DIR", str(home.kernel_cache()))
+    # Several of these processes may run side by side, started by one: each has servers and counts of its own.
     for variable in ("HOST", "PORT", "LIVE_PORT", "LIVE_URL", "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"):
         os.environ.pop(variable, None)
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     for variable in ("DATABASE_URL", "REDIS_URL"):
         os.environ[variable] = env.given(f"TEST_{variable}")
     folder = tempfile.mkdtemp(prefix="orchestrator-tests-")
