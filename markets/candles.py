@@ -102,9 +102,6 @@ Mark = tuple[int, int, int]
 
 def load_after(marks: Sequence[Mark], limit: int) -> dict[Mark, Candles]:
     """For each mark the stored candles that open after it, ascending, the first `limit`; one query for all."""
-    if len(marks) == 1:
-        ((market_id, timeframe, after),) = marks
-        return {marks[0]: load(market_id, timeframe, start=after + 1)[:limit]}
     if not marks:
         return {}
     with connection.cursor() as cursor:
