@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import F, QuerySet
+from django.db.models.expressions import RawSQL
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 from django.http import Http404
 
@@ -109,9 +110,25 @@ def _window(
 
     The rows before are passed over in the index alone; the joins are made for the page.
     """
-    parts = [_behind(listing, filters, place)[: start + count] for filters in listing.branches or [{}]]
-    keys = parts[0].union(*parts[1:], all=True) if len(parts) > 1 else parts[0]
-    return _read(listing, listing.rows.filter(pk__in=keys))[start : start + count]
+    branches = listing.branches or [{}]
+    parts = [_behind(listing, filters, place) for filters in branches]
+    if len(parts) == 1:
+        keys: Any = parts[0].values("pk")[start : start + count]
+    else:
+        keys = _merged(listing, parts, start, count)
+    return _read(listing, listing.rows.filter(pk__in=keys))
+
+
+def _merged(listing: Listing, parts: Sequence[QuerySet[Any, dict[str, Any]]], start: int, count: int) -> RawSQL:
+    """The same window of all parts together. Django's union() cannot be cut by a column that it does not answer."""
+    compiled = [part[: start + count].query.sql_with_params() for part in parts]
+    together = " UNION ALL ".join(f"({sql})" for sql, _ in compiled)
+    direction = "" if listing.alphabetic else " DESC"
+    return RawSQL(  # made of what Django compiled, and of names of ours
+        f'SELECT pk FROM ({together}) AS part ORDER BY "{listing.key}"{direction}, pk{direction} '
+        f"LIMIT {count:d} OFFSET {start:d}",
+        [value for _, values in compiled for value in values],
+    )
 
 
 def _behind(
@@ -122,7 +139,7 @@ def _behind(
     if place is not None:
         behind = TupleGreaterThan if listing.alphabetic else TupleLessThan
         rows = rows.filter(behind(Tuple(F(listing.key), F("pk")), place))
-    return rows.order_by(*listing.order).values("pk")
+    return rows.order_by(*listing.order).values("pk", listing.key)
 
 
 def _total(listing: Listing) -> tuple[int, bool]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from bots.models import Trade
+from bots.models import Order, Trade
 from dashboard.api import paging
 from tests.dashboard.cast import make_bot, make_market
 
@@ -42,6 +42,18 @@ def test_numbered_pages_hold_the_same_rows(ask, trades):
         (False, True), (True, True), (True, True), (True, False),
     ]  # fmt: skip
     assert {(page["total"], page["total_pages"], page["page_size"]) for page in pages} == {(35, 4, 10)}
+
+
+def test_modes_and_states_are_merged_in_the_order_of_time(ask, owner, market):
+    make_bot(owner, market, "Paper", trades=12, orders=12)
+    make_bot(owner, market, "Live", trades=12, orders=12, mode="live")
+    Order.objects.filter(slot__lt=7).update(status="closed")
+    trades = list(Trade.objects.order_by("-time", "-id").values_list("id", flat=True))
+    orders = list(Order.objects.order_by("-created_at", "-id").values_list("id", flat=True))
+    for path, expected in (("trades?page_size=10", trades), ("orders?status=all&page_size=10", orders)):
+        assert walked(ask, path) == expected
+        pages = [ask(f"{path}&page={number}").data["items"] for number in (1, 2, 3)]
+        assert [row["id"] for page in pages for row in page] == expected
 
 
 def test_a_row_that_comes_meanwhile_moves_no_page_of_a_cursor(ask, trades, owner, market):

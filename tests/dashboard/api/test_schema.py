@@ -12,7 +12,7 @@ from schemathesis import GenerationMode, checks
 from dashboard.api.application import schema
 from orchestrator.wsgi import application
 
-EXAMPLES = 7
+EXAMPLES = 5
 SCHEMA = schemathesis.openapi.from_dict(schema())
 OPERATIONS = {operation.ok().label: operation.ok() for operation in SCHEMA.get_all_operations()}
 CHECKS = [
