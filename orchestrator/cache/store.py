@@ -83,9 +83,12 @@ class Store:
 
     def count(self, policy: Policy, counted: Mapping[counts.Outcome, int], seconds: float) -> None:
         if self.counts.add(policy.name, counted, seconds):
-            timer = threading.Timer(counts.FLUSH_SECONDS, self.flush)
-            timer.daemon = True
-            timer.start()
+            self._flush_later()
+
+    def _flush_later(self) -> None:
+        timer = threading.Timer(counts.FLUSH_SECONDS, self.flush)
+        timer.daemon = True
+        timer.start()
 
     def flush(self) -> None:
         """Send what was counted; kept for the next time while Redis does not answer."""
@@ -96,6 +99,7 @@ class Store:
             self.link.run(lambda redis: counts.send(redis, counted, hot))
         except Unreachable:
             self.counts.give_back(counted)
+            self._flush_later()
 
     def _either(self, by_redis: Callable[[Redis], T], by_memory: Callable[[], T]) -> T:
         try:

@@ -60,6 +60,16 @@ def test_counts_survive_an_outage_and_what_memory_served_is_told(server):
     assert (found.hits, found.misses, found.local) == (2, 1, 3)
 
 
+def test_counts_are_sent_by_themselves_after_an_outage_too(server, raw, monkeypatch):
+    monkeypatch.setattr("orchestrator.cache.counts.FLUSH_SECONDS", 0.05)
+    cache = Cache(server.url)
+    server.kill()
+    cache.fetch(TICKER, "BTC", 1, lambda: 1.0)
+    cache.store.flush()
+    server.start()
+    until(lambda: figures(raw, ["ticker"])["ticker"].misses == 1, 10, "the counts arrive")
+
+
 def test_keys_that_are_read_often_are_known(cache, redis):
     for key in ("a", "b", "b"):
         cache.fetch(PORTFOLIO, key, 1, lambda: 1.0)
