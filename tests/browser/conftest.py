@@ -5,6 +5,7 @@ import threading
 import pytest
 import uvicorn
 
+from bots import equity
 from dashboard import live
 from dashboard.live_hub import Hub
 from tests.dashboard.cast import make_bot, make_market, make_user
@@ -15,7 +16,9 @@ from tests.dashboard.test_live import PATIENCE, until
 @pytest.fixture
 def bot(transactional_db):
     market = make_market()
-    return make_bot(make_user("owner"), market, trades=30, orders=20)
+    made = make_bot(make_user("owner"), market, trades=30, orders=20)
+    equity.sum_up()
+    return made
 
 
 @pytest.fixture
