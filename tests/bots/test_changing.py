@@ -181,3 +181,35 @@ def test_what_cannot_be_changed_is_refused_and_nothing_happens(running, account,
         with pytest.raises(Refused, match=sentence):
             act(running, False)
     assert (wealth(account), Trade.objects.count(), Run.objects.count()) == (before, trades, 1)
+
+
+@pytest.mark.parametrize(
+    ("slug", "before", "after"),
+    [
+        ("futures_grid", {"direction": "long"}, {"direction": "long", "lines": 15}),
+        ("futures_grid", {"direction": "short"}, {"direction": "long"}),
+        ("futures_position", {"side": "short"}, {"side": "short", "leverage": 3.0}),
+        ("futures_position", {"side": "long"}, {"side": "short"}),
+    ],
+)
+def test_a_position_on_a_swap_is_taken_over_or_closed(running, account, close, slug, before, after):
+    services.stop(running, close_position=True)
+    Market.objects.update(type="swap", max_leverage=10, maintenance_rate=Decimal("0.005"), funding_to=NOW * 2)
+    example = dict(KINDS[slug].example)
+    Bot.objects.update(kind=slug, params=example | before)
+    first = services.start(fresh(running), NOW)
+    close(bars((98, 99, 97, 98), (98, 98, 98, 98), start=NOW))
+    runs.advance_due()
+    first.refresh_from_db()
+    held, worth = first.position, wealth(account)
+    assert held
+    bot = fresh(running)
+    bot.params = example | after
+    found = services.change(bot, sell_rest=False)
+    new = found.run
+    new.refresh_from_db()
+    assert found.left == 0  # an account keeps no position on a swap
+    assert found.carried + found.traded == new.position - (held - found.carried)
+    assert (found.carried == 0) is (held * new.position <= 0)
+    assert wealth(account) == worth - found.fee
+    assert ledger(new) == (new.cash, new.position)
