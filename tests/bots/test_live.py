@@ -132,7 +132,7 @@ def test_what_the_account_has_free_is_what_the_exchange_says_less_what_bots_hold
 def test_accounts_elsewhere_are_refused(bot, account, market):
     Exchange.objects.update(ccxt_id="binance")
     with pytest.raises(services.Refused, match="is not a simulated exchange; live accounts trade on simulated ones"):
-        services.start(bot, START)
+        services.start(Bot.objects.get(pk=bot.pk), START)
     with pytest.raises(services.Refused, match="live accounts trade on simulated ones only"):
         live_money.open_account(bot.owner, "Elsewhere", Exchange.objects.get(), {})
 
