@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 
 from bots.models import Trade
-from dashboard.api import rates, stats, trades
+from dashboard import books
+from dashboard.api import rates, trades
 from dashboard.api.schema import exact
 
 
@@ -132,7 +133,7 @@ def test_a_failure_here_is_a_500_that_tells_nothing_of_the_inside(ask, db, monke
     def broken(*arguments):
         raise RuntimeError("the password is swordfish")
 
-    monkeypatch.setattr(stats.figures, "books", broken)
+    monkeypatch.setattr(books, "books", broken)
     answer = ask("stats")
     assert "swordfish" not in str(problem_of(answer, 500))
     assert "swordfish" in caplog.text
