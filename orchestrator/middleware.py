@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from urllib.parse import urljoin, urlsplit
 
@@ -43,6 +44,25 @@ def content_security_policy(
         is_tool = request.path.startswith(_TOOLS) and (settings.DEBUG or settings.SILK_PERCENT)
         if not (is_tool or (settings.DEBUG and response.status_code >= 400)):
             response.headers.setdefault("Content-Security-Policy", _policy(request))
+        return response
+
+    return middleware
+
+
+def written(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """A cookie that changes with whatever a visitor changes: a proxy that keeps pages for a moment asks again then."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.method not in {"GET", "HEAD", "OPTIONS"}:
+            response.set_cookie(
+                "written",
+                secrets.token_hex(8),
+                max_age=86_400,
+                secure=settings.SESSION_COOKIE_SECURE,
+                httponly=True,
+                samesite="Lax",
+            )
         return response
 
     return middleware

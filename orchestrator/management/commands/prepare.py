@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -19,12 +19,16 @@ from orchestrator import demo_login, home
 class Command(BaseCommand):
     help = "Brings database, static files, schedules and compiled kernels up to date; does only what is needed."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--no-demo", action="store_true", help="Leave an empty database empty: a server of yours.")
+
     def handle(self, *args: Any, **options: Any) -> None:
         self._migrate()
         self._collect_static()
         call_command("sync_schedules", verbosity=0)
         self._warm_kernels()
-        self._seed()
+        if not options["no_demo"]:
+            self._seed()
 
     def _migrate(self) -> None:
         executor = MigrationExecutor(connection)

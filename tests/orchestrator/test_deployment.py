@@ -1,0 +1,151 @@
+"""deploy/nginx.conf in a real nginx, before a server that counts what it is asked."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import subprocess
+import threading
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from orchestrator import middleware
+from orchestrator.home import PROJECT
+from orchestrator.servers import ports
+from tests.orchestrator.processes import manage, until
+
+
+class Counting(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    asked = 0
+
+    def do_GET(self):
+        type(self).asked += 1
+        text = f"{type(self).asked} for {self.headers.get('Cookie')}".encode()
+        self.send_response(200)
+        self.send_header("Cache-Control", "private, no-cache")
+        self.send_header("Content-Length", str(len(text)))
+        if "sets-cookie" in self.path:
+            self.send_header("Set-Cookie", "sessionid=fresh")
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        """Nothing: it would land in the output of the tests."""
+
+
+@pytest.fixture(scope="module")
+def nginx(tmp_path_factory):
+    """The port of nginx with our configuration; pages are kept for a minute, so that no test depends on speed."""
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
+    if program is None:
+        pytest.skip("no nginx on this machine")
+    folder = tmp_path_factory.mktemp("nginx")
+    upstream = ThreadingHTTPServer(("127.0.0.1", 0), Counting)
+    port = ports.remembered(folder / "ports.json", "nginx")
+    configuration = (PROJECT / "deploy/nginx.conf").read_text()
+    for old, new in (
+        ("web:8000", f"127.0.0.1:{upstream.server_port}"),
+        ("live:8001", f"127.0.0.1:{upstream.server_port}"),
+        ("listen 80 backlog=8192", f"listen 127.0.0.1:{port}"),
+        ("/tmp/nginx-pages", str(folder / "pages")),
+        ("proxy_cache_valid 200 1s", "proxy_cache_valid 200 60s"),
+        ("include mime.types", "include /etc/nginx/mime.types"),
+    ):
+        assert old in configuration
+        configuration = configuration.replace(old, new)
+    (folder / "nginx.conf").write_text(configuration)
+    # Root's workers would be somebody who may not enter the folders of the tests.
+    who = "user root;" if os.geteuid() == 0 else ""
+    options = f"daemon off; pid {folder}/pid; error_log {folder}/error.log; {who}"
+    command = [program, "-c", folder / "nginx.conf", "-p", folder, "-e", folder / "error.log", "-g", options]
+    with ExitStack() as cleanup:
+        cleanup.callback(upstream.server_close)
+        cleanup.callback(upstream.shutdown)
+        threading.Thread(target=upstream.serve_forever, daemon=True).start()
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        cleanup.callback(process.wait)
+        cleanup.callback(process.terminate)
+        until(lambda: process.poll() is None and answers(port), 20, lambda: (folder / "error.log").read_text())
+        yield port
+
+
+def answers(port):
+    try:
+        return get(port, "/ready-or-not")
+    except OSError:
+        return False
+
+
+def get(port, path, method="GET", **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    text = connection.getresponse().read()
+    connection.close()
+    return text
+
+
+def test_a_page_is_kept_for_its_session_alone(nginx):
+    first = get(nginx, "/own", Cookie="sessionid=ann")
+    assert get(nginx, "/own", Cookie="sessionid=ann") == first
+    other = get(nginx, "/own", Cookie="sessionid=bob")
+    assert b"sessionid=bob" in other
+    assert get(nginx, "/own", Cookie="sessionid=ann") == first
+
+
+def test_who_has_written_is_shown_a_new_page(nginx):
+    before = get(nginx, "/written", Cookie="sessionid=ann")
+    assert get(nginx, "/written", Cookie="sessionid=ann; written=1") != before
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer a", "Cookie": "sessionid=ann"}, {"Cookie": "written=1"}]
+)
+def test_without_a_session_or_with_a_token_nothing_is_kept(nginx, headers):
+    assert get(nginx, "/open", **headers) != get(nginx, "/open", **headers)
+
+
+def test_what_sets_a_cookie_and_what_changes_something_is_never_kept(nginx):
+    cookie = {"Cookie": "sessionid=ann"}
+    assert get(nginx, "/sets-cookie", **cookie) != get(nginx, "/sets-cookie", **cookie)
+    assert get(nginx, "/post", "POST", **cookie) != get(nginx, "/post", "POST", **cookie)
+
+
+def test_fragments_and_pages_are_kept_apart(nginx):
+    cookie = {"Cookie": "sessionid=ann"}
+    assert get(nginx, "/both", **cookie) != get(nginx, "/both", HX_Request="true", **cookie)
+
+
+def test_every_change_renews_the_cookie_that_proxies_look_at(client, db):
+    first = client.post("/login/", {"username": "x", "password": "y"}).cookies["written"]
+    assert client.post("/login/", {"username": "x", "password": "y"}).cookies["written"].value != first.value
+    assert first["httponly"]
+    assert "written" not in client.get("/login/").cookies
+    assert middleware.written
+
+
+def test_a_program_that_is_none_is_refused_by_name(own_home):
+    ended = manage(own_home, "run", "oracle")
+    assert ended.returncode == 2
+    assert "invalid choice: 'oracle' (choose from" in ended.stderr
+
+
+def test_everything_the_image_copies_is_there():
+    copied = [line.split()[1] for line in (PROJECT / "Dockerfile").read_text().splitlines() if line.startswith("COPY ")]
+    ours = [name for name in copied if not name.startswith("--from")]
+    assert ours
+    assert all((PROJECT / name).exists() for name in ours)
+    allowed = (PROJECT / ".dockerignore").read_text().split()
+    assert all(f"!{name}" in allowed for name in ours)
+
+
+def test_the_settings_of_a_server_behind_tls_pass_djangos_checks(own_home):
+    tls = {"CSRF_TRUSTED_ORIGINS": "https://bots.example.org", "ALLOWED_HOSTS": "bots.example.org"}
+    ended = manage(own_home, "check", "--deploy", "--fail-level", "WARNING", **tls)
+    assert ended.returncode == 0, ended.stderr
+    assert "no issues" in ended.stdout
