@@ -32,10 +32,8 @@ _cleanup = ExitStack()
 def _start() -> None:
     # Compiling the kernels takes far longer than any test, so their cache outlives the run.
     os.environ.setdefault("NUMBA_CACHE_DIR", str(home.kernel_cache()))
-    # Several of these processes may run side by side, started by one: each has servers and counts of its own.
     for variable in ("HOST", "PORT", "LIVE_PORT", "LIVE_URL", "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"):
         os.environ.pop(variable, None)
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     for variable in ("DATABASE_URL", "REDIS_URL"):
         os.environ[variable] = env.given(f"TEST_{variable}")
     folder = tempfile.mkdtemp(prefix="orchestrator-tests-")
@@ -58,6 +56,13 @@ settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storag
 settings.STATIC_ROOT.mkdir()
 # The real one takes a quarter of a second on purpose.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """The processes that share the tests set up for themselves what this one did: servers, home, counts."""
+    for variable in ("DJANGO_SETTINGS_MODULE", "ORCHESTRATOR_HOME", "PROMETHEUS_MULTIPROC_DIR"):
+        os.environ.pop(variable, None)
 
 
 def pytest_unconfigure() -> None:
