@@ -25,8 +25,8 @@ check: ## Formatter, linter, types, Django's checks, missing migrations
 	@# Without a database it cannot compare with what was applied, and says so; the files are what counts here.
 	@$(PYTHON) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 
-bench: ## Measure the engine against a bare pass over the same candles
-	@bin/setup && exec $(PYTHON) manage.py benchmark engine
+bench: ## Run every benchmark and write docs/PERFORMANCE.md
+	@bin/bench
 
 lock: ## Write the exact versions anew from the ranges in pyproject.toml
 	@bin/setup dev
