@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
 
 from markets import simulated
 from markets.budget import CLOCK, PATIENCE_S, Clock
+from markets.forming import Key
 from markets.gateway_client import CcxtExchange
 from markets.gateway_errors import translated
-from markets.gateway_loading import exchange_class, require_exchange
+from markets.gateway_loading import exchange_class, require_exchange, stream_class
+from markets.gateway_stream import Heard, Stream
 from markets.models import Exchange, Market
 from markets.simulated_quotes import SimulatedQuotes
 from markets.surface import Gateway, GatewayError, Trading
 from markets.trading import SimulatedTrading
 
-__all__ = ["FILE", "Gateway", "GatewayError", "Trading", "check", "connect", "connect_trading"]
+__all__ = [
+    "FILE",
+    "Gateway",
+    "GatewayError",
+    "Heard",
+    "Stream",
+    "Trading",
+    "check",
+    "connect",
+    "connect_trading",
+    "follow",
+]
 
 # ccxt_id of an exchange that is known from imported files alone.
 FILE = "file"
@@ -61,6 +75,20 @@ def connect_trading(
     if not market.exchange.is_simulated:
         raise GatewayError(f"Orders cannot be placed on {market.exchange.name} yet.", permanent=True)
     return SimulatedTrading(market, account, label, timeframe, since, leverage)
+
+
+def follow(exchange: Exchange, wanted: Sequence[Key], tell: Callable[[Heard], None]) -> Stream | None:
+    """Have the candles and tickers of these markets told as they change; None where the exchange has no stream.
+
+    tell is called from another thread. Raises GatewayError (permanent) when the exchange is wrongly configured.
+    """
+    if exchange.is_simulated or exchange.ccxt_id == FILE:
+        return None
+    config = checked_config(exchange)
+    found = stream_class(exchange.ccxt_id)
+    return (
+        None if found is None else Stream(found, config, lambda: _connected(exchange, CLOCK, PATIENCE_S), wanted, tell)
+    )
 
 
 def _simulated(exchange: Exchange) -> SimulatedQuotes:

@@ -106,6 +106,11 @@ class CcxtExchange:
                 self.client.load_markets()
             return self._date_offset or 0
 
+    def load(self) -> None:
+        """Have ccxt know the exchange's markets; asks for them only once."""
+        with self._asking("its list of markets"):
+            self.client.load_markets()
+
     def fetch_markets(self) -> list[MarketInfo]:
         with self._asking("its list of markets"):
             listed = self.client.load_markets(True).values()

@@ -2,7 +2,8 @@
 
 `import ccxt.binance` runs ccxt/__init__.py first, which imports every exchange. So the package is put in place without
 being run, which halves the memory (62 to 32 MiB, most of the rest is requests and cryptography) and takes two thirds of
-the time: `manage.py benchmark gateway`.
+the time: `manage.py benchmark gateway`. The websocket side lies in two further packages, ccxt.async_support and
+ccxt.pro, each of a hundred exchanges too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from markets.surface import GatewayError
 
 _lock = threading.Lock()
+_STREAMING = ("ccxt.async_support", "ccxt.pro")
 
 
 def exchange_class(ccxt_id: str) -> Any:
@@ -25,6 +27,36 @@ def exchange_class(ccxt_id: str) -> Any:
     with _lock:
         _require(ccxt_id)
         return getattr(import_module(f"ccxt.{ccxt_id}"), ccxt_id)
+
+
+def stream_class(ccxt_id: str) -> Any | None:
+    """The class of an exchange's websocket side; None where ccxt has none. Raises GatewayError (permanent)."""
+    with _lock:
+        _require(ccxt_id)
+        for name in _STREAMING:
+            _place(name)
+        if find_spec(f"ccxt.pro.{ccxt_id}") is None:
+            return None
+        _fill(ccxt_id)
+        return getattr(import_module(f"ccxt.pro.{ccxt_id}"), ccxt_id)
+
+
+def _fill(ccxt_id: str) -> None:
+    """Put the names into the packages that the modules of the websocket side want of them, and no others."""
+    whole, rest = (sys.modules[name] for name in ("ccxt", "ccxt.async_support"))
+    errors, base = import_module("ccxt.base.errors"), import_module("ccxt.base.exchange")
+    for name, value in {**vars(errors), "Exchange": base.Exchange, "async_support": rest}.items():
+        if not name.startswith("_") and name not in vars(whole):
+            setattr(whole, name, value)
+    # One that is a variety of another is derived from that one's websocket side, which wants its own name too.
+    for module in _ancestry(ccxt_id):
+        setattr(rest, module, getattr(import_module(f"ccxt.async_support.{module}"), module))
+
+
+def _ancestry(ccxt_id: str) -> list[str]:
+    """Names of the exchanges that an exchange's class is derived from, and its own."""
+    found = getattr(import_module(f"ccxt.async_support.{ccxt_id}"), ccxt_id)
+    return [kind.__name__ for kind in found.__mro__ if kind.__module__ == f"ccxt.async_support.{kind.__name__}"]
 
 
 def require_exchange(ccxt_id: str) -> None:

@@ -159,6 +159,11 @@ class Feed(models.Model):
     needed_from = models.BigIntegerField(
         null=True, editable=False, help_text="Candles from this open time on, ms UTC, are in use and kept."
     )
+    heard_from = models.BigIntegerField(
+        null=True,
+        editable=False,
+        help_text="Candles from this open time on, ms UTC, came by a stream and were not asked for since.",
+    )
     repaired_to = models.BigIntegerField(
         null=True, editable=False, help_text="Every hole before this open time, ms UTC, is filled or declared."
     )

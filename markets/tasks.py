@@ -5,13 +5,14 @@ from __future__ import annotations
 from celery import shared_task
 
 from markets import services
+from markets.services.streaming import have_followed_up
 
 
 @shared_task
 def sync_candles() -> None:
     services.sync_funding()  # first: a bot must know what a candle pays before it sees it
     if services.sync():
-        compute_indicators()
+        have_followed_up()
 
 
 @shared_task

@@ -34,6 +34,7 @@ ENV: tuple[Variable, ...] = (
     Variable("CSRF_TRUSTED_ORIGINS", "", "Origins such as https://bots.example.org, separated by commas."),
     Variable("DEMO_PASSWORD", "", "Password of the demo user. Empty: a random one is made and printed."),
     Variable("SIMULATED_SPEED", "1", "How many simulated minutes pass in a minute; above 1 the clock starts back."),
+    Variable("STREAM_MARKETS", "0", "1 lets make run follow the exchanges' streams too, a process of about 200 MB."),
     Variable("DB_POOL_MAX", "8", "Most database connections a web process may hold, 1 to 100."),
     Variable("SILK_PERCENT", "0", "How many of a hundred requests of staff django-silk records; 0 leaves it out."),
     Variable("METRICS_TOKEN", "", "Who sends it as a bearer token may read /metrics. Empty: staff alone may."),

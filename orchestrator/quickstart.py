@@ -59,7 +59,7 @@ def run(say: Say) -> None:
 def _supervise(say: Say) -> None:
     _forget_counts()
     with _servers() as (servers, environment):
-        started = programs(settings.HOST, settings.PORT, settings.LIVE_PORT)
+        started = programs(settings.HOST, settings.PORT, settings.LIVE_PORT, settings.STREAM_MARKETS)
         with Supervisor(started, environment, say) as supervisor:
             _bring_up(supervisor, environment)
             say(f"Ready: {_address()}   (Ctrl-C stops everything; logs are in {home.folder('logs')})")

@@ -17,6 +17,7 @@ PORT = env.integer("PORT", 1, 65535)
 LIVE_PORT = env.integer("LIVE_PORT", 1, 65535, default=min(PORT + 1, 65535))
 LIVE_URL = env.given("LIVE_URL")
 SIMULATED_SPEED = env.number("SIMULATED_SPEED", 1, 100_000)
+STREAM_MARKETS = env.boolean("STREAM_MARKETS")
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", HOST, *env.names("ALLOWED_HOSTS")]
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS")
 # Behind TLS the cookies are for TLS alone; on loopback there is none.
@@ -125,6 +126,8 @@ API_READS_PER_MINUTE = env.integer("API_READS_PER_MINUTE", 1, 1_000_000)
 API_WRITES_PER_MINUTE = env.integer("API_WRITES_PER_MINUTE", 1, 1_000_000)
 # What a job renews in the cache before it expires, as far as it is read: orchestrator.cache.Source.
 CACHE_SOURCES = ["markets.services.INDICATOR_SOURCE"]
+# What is done as soon as a candle has been stored.
+CANDLE_TASKS = ["bots.tasks.advance_runs", "bots.tasks.advance_live_runs", "markets.tasks.compute_indicators"]
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = None

@@ -14,6 +14,7 @@ from orchestrator.home import KERNEL_SOURCES, PROJECT
 ARROWS = ("dashboard", "bots", "markets", "orchestrator")
 PURE = (
     "markets/series.py",
+    "markets/forming.py",
     "markets/indicators.py",
     "markets/formulas.py",
     "markets/blocks.py",

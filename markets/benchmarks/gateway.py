@@ -26,6 +26,8 @@ print(1000 * (time.perf_counter() - began), resident() - before)
 """
 _WHOLE = "import ccxt; ccxt.binance"
 _ONE = "from markets.gateway_loading import exchange_class; exchange_class('binance')"
+_WHOLE_STREAM = "import ccxt.pro; ccxt.pro.binance"
+_ONE_STREAM = "from markets.gateway_loading import stream_class; stream_class('binance')"
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -35,6 +37,7 @@ def add_arguments(parser: CommandParser) -> None:
 def rows(options: dict[str, Any]) -> list[Row]:
     """The baseline is ccxt as it is imported everywhere. Linux only: memory is read from /proc."""
     (whole_ms, whole_mib), (one_ms, one_mib) = _median(_WHOLE), _median(_ONE)
+    (whole_stream_ms, whole_stream_mib), (stream_ms, stream_mib) = _median(_WHOLE_STREAM), _median(_ONE_STREAM)
     budget = Budget("Benchmark", "benchmark", 1e-6)
 
     def turns() -> None:
@@ -45,6 +48,8 @@ def rows(options: dict[str, Any]) -> list[Row]:
     return [
         row("load one exchange of ccxt, time", one_ms, "ms", whole_ms),
         row("load one exchange of ccxt, memory", one_mib, "MiB", whole_mib),
+        row("load the websocket side of one exchange, time", stream_ms, "ms", whole_stream_ms),
+        row("load the websocket side of one exchange, memory", stream_mib, "MiB", whole_stream_mib),
         row("a turn in the request budget, Redis on this machine", turn, "ms"),
     ]
 

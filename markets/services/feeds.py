@@ -26,6 +26,7 @@ PAGE = 1000  # candles asked for at once
 PAGES = 50  # asked for by one feed in one go; the rest comes with the next
 FIRST_CANDLES = 2880  # history of a new feed: two days of 1m, more of longer timeframes
 RETRY_SECONDS = 60  # a failing feed is not asked for more often
+CONFIRM_MS = 900_000  # after its close a candle that came by a stream is asked for, to be sure of it
 
 
 class Fetched(NamedTuple):
@@ -60,10 +61,12 @@ def _sync_exchange(exchange: Exchange, feeds: QuerySet[Feed]) -> int:
 
 
 def _due(feeds: QuerySet[Feed], now: int) -> QuerySet[Feed]:
-    """Feeds whose next candle has closed, but for those that have just failed."""
+    """Feeds whose next candle has closed, or that were heard of for a while, but for those that have just failed."""
     behind = Q(synced_to=None)
     for timeframe in series.TIMEFRAME_NAMES:
-        behind |= Q(timeframe=timeframe, synced_to__lte=now - 2 * timeframe * 1000)
+        ends = now - timeframe * 1000
+        late = Q(synced_to__lte=ends - timeframe * 1000) | Q(heard_from__lte=ends - CONFIRM_MS)
+        behind |= Q(late, timeframe=timeframe)
     recently = timezone.now() - timedelta(seconds=RETRY_SECONDS)
     return feeds.filter(behind).exclude(~Q(error="") & Q(checked_at__gt=recently))
 
@@ -73,7 +76,11 @@ def _sync_shard(source: Gateway, feed_ids: Sequence[int]) -> int:
     """The row locks are the claim: a worker that dies lets go of them, and nothing is half done."""
     claimed = _due(Feed.objects.filter(pk__in=feed_ids), source.now_ms())
     claimed = claimed.select_related("market").select_for_update(skip_locked=True, of=("self",)).order_by("pk")
-    results = [_fetch(source, feed) for feed in claimed]
+    return keep([_fetch(source, feed) for feed in claimed])
+
+
+def keep(results: Sequence[Fetched]) -> int:
+    """Store what claimed feeds got, and what it says of them; rows written or changed. In their transaction."""
     written = store.upsert_many((r.feed.market_id, r.feed.timeframe, r.candles) for r in results)
     _record(results)
     quality.inspect([(r.feed, r.candles) for r in results])
@@ -84,10 +91,7 @@ def _fetch(source: Gateway, feed: Feed) -> Fetched:
     """What the feed misses, page by page, up to the first failure."""
     step = feed.timeframe * 1000
     now = source.now_ms()
-    # The last one again: it may have been revised since.
-    since = (
-        feed.synced_to if feed.synced_to is not None else series.open_time(now, feed.timeframe) - FIRST_CANDLES * step
-    )
+    since = _begin(feed, now)
     pages: list[Candles] = []
     error = ""
     try:
@@ -101,7 +105,22 @@ def _fetch(source: Gateway, feed: Feed) -> Fetched:
     except (GatewayError, series.BadCandle) as failure:
         error = str(failure)[:300]
         logger.warning("feed %s of %s: %s", feed.pk, feed.market.symbol, error)
+    else:
+        feed.heard_from = _unconfirmed(feed, pages, since)
     return Fetched(feed, Candles.joined(pages), error)
+
+
+def _begin(feed: Feed, now: int) -> int:
+    """The last one again, and those that were only heard of: they may have been revised since."""
+    if feed.synced_to is None:
+        return series.open_time(now, feed.timeframe) - FIRST_CANDLES * feed.timeframe * 1000
+    return feed.synced_to if feed.heard_from is None else min(feed.heard_from, feed.synced_to)
+
+
+def _unconfirmed(feed: Feed, pages: Sequence[Candles], asked_to: int) -> int | None:
+    """From where on the feed's candles were heard of alone, now that those up to a time were asked for."""
+    answered = any(len(page) for page in pages)
+    return asked_to if feed.heard_from is not None and answered and asked_to <= (feed.synced_to or 0) else None
 
 
 def _record(results: Sequence[Fetched]) -> None:
@@ -111,6 +130,6 @@ def _record(results: Sequence[Fetched]) -> None:
         if len(candles) and (feed.synced_to is None or candles.time[-1] > feed.synced_to):
             feed.synced_to = int(candles.time[-1])
             fresh.append(feed)
-    Feed.objects.bulk_update([r.feed for r in results], ["checked_at", "error", "synced_to"])
+    Feed.objects.bulk_update([r.feed for r in results], ["checked_at", "error", "synced_to", "heard_from"])
     prices.record_from_candles(fresh)
     notify.changed(notify.market_topic(feed.market_id) for feed in fresh)

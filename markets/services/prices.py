@@ -88,11 +88,12 @@ def _refresh_exchange(exchange: Exchange, feeds: QuerySet[Feed]) -> int:
         # The feeds' own sync tells the user; a ticker missed is followed by the next.
         logger.warning("tickers of %s: %s", exchange.slug, error)
         return 0
-    return _record_tickers([(markets[symbol], ticker) for symbol, ticker in tickers.items() if symbol in markets])
+    return record_tickers([(markets[symbol], ticker) for symbol, ticker in tickers.items() if symbol in markets])
 
 
 @transaction.atomic
-def _record_tickers(tickers: Sequence[tuple[int, Ticker]]) -> int:
+def record_tickers(tickers: Sequence[tuple[int, Ticker]]) -> int:
+    """Store the tickers of markets, by id, that are newer than what is known; how many were."""
     _lock([market_id for market_id, _ in tickers])
     columns = [[getattr(ticker, name) for _, ticker in tickers] for name in Ticker._fields[1:]]
     with connection.cursor() as cursor:

@@ -15,9 +15,9 @@ _TERM = signal.SIGTERM
 _QUICK: Sequence[tuple[int, float]] = ((_TERM, 3),)
 
 
-def programs(host: str, port: int, live_port: int) -> list[Program]:
-    """Web, event stream, worker and beat, in the order of starting."""
-    return [web(host, port), live(host, live_port), worker(), beat()]
+def programs(host: str, port: int, live_port: int, stream_markets: bool = False) -> list[Program]:
+    """Web, event stream, worker, beat and, if wanted, what follows the exchanges' streams, in the order of starting."""
+    return [web(host, port), live(host, live_port), worker(), beat(), *([stream()] if stream_markets else [])]
 
 
 def web(host: str, port: int) -> Program:
@@ -57,3 +57,8 @@ def worker() -> Program:
 def beat() -> Program:
     command: Command = [PYTHON, "-m", "celery", "-A", "orchestrator", "beat", "--loglevel", "INFO"]
     return Program("beat", command, {"ORCHESTRATOR_PROCESS": "beat"}, _QUICK)
+
+
+def stream() -> Program:
+    # What it has heard and not stored yet is asked for by the next sync: nothing is lost by a short end.
+    return Program("stream", [PYTHON, "manage.py", "stream_markets"], {"ORCHESTRATOR_PROCESS": "stream"}, _QUICK)

@@ -25,4 +25,4 @@ class Command(SentenceCommand):
 
 
 def _programs() -> list[Program]:
-    return programs(settings.HOST, settings.PORT, settings.LIVE_PORT)
+    return programs(settings.HOST, settings.PORT, settings.LIVE_PORT, stream_markets=True)
