@@ -9,11 +9,11 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.db.models import ProtectedError
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from bots import runs, services
 from bots.models import Account, Balance, Bot, Event, Order, Position, Run, Trade
+from orchestrator.benchmarks import Queries
 from tests.bots.conftest import GRID, START, bars
 
 RECORDS = {"run": Run, "order": Order, "trade": Trade, "event": Event}
@@ -369,9 +369,7 @@ def test_lists_and_searches_answer(client, boss, traded, model):
 @pytest.mark.parametrize("model", ["bot", "account", *RECORDS])
 def test_a_list_costs_the_same_number_of_queries_however_long(client, boss, bot, account, traded, model, close):
     def queries() -> int:
-        with CaptureQueriesContext(
-            connection,
-        ) as captured:
+        with Queries(connection) as captured:
             client.get(listed(model))
         return len(captured)
 

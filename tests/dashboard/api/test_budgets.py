@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
+from orchestrator.benchmarks import Queries
 from tests.dashboard.cast import make_bot
 
 BUDGETS = {
@@ -33,9 +33,7 @@ def several(owner, market):
 
 @pytest.mark.parametrize("path", BUDGETS)
 def test_a_call_keeps_to_its_queries(ask, several, path):
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    with Queries(connection) as captured:
         assert ask(path).status_code == 200
     queries = [one["sql"] for one in captured if not any(table in one["sql"] for table in AUTHENTICATION)]
     assert len(queries) <= BUDGETS[path], "\n".join(queries)
@@ -43,7 +41,7 @@ def test_a_call_keeps_to_its_queries(ask, several, path):
 
 def test_a_page_reached_by_cursor_keeps_to_two_queries(ask, several):
     cursor = ask("trades?page_size=10").data["next_cursor"]
-    with CaptureQueriesContext(connection) as captured:
+    with Queries(connection) as captured:
         assert len(ask(f"trades?page_size=10&cursor={cursor}").data["items"]) == 10
     queries = [one["sql"] for one in captured if not any(table in one["sql"] for table in AUTHENTICATION)]
     assert len(queries) <= 2, "\n".join(queries)
@@ -51,7 +49,7 @@ def test_a_page_reached_by_cursor_keeps_to_two_queries(ask, several):
 
 def test_a_token_is_found_in_one_query_and_its_use_noted_once_a_minute(ask, db):
     ask("markets")
-    with CaptureQueriesContext(connection) as captured:
+    with Queries(connection) as captured:
         ask("markets")
     about = [one["sql"] for one in captured if AUTHENTICATION[0] in one["sql"]]
     assert len(about) == 1, "\n".join(about)
