@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,15 +25,20 @@ USER = "load"
 WARM_UP = 3
 PERCENTILES = (50, 95, 99)
 VISITOR_QUERIES = 2  # session and user, which every page of a visitor has
+KEPT_MS = 3.0  # what is answered from the cache, or with 304, may take
 
 
 class Page(NamedTuple):
-    """most_queries and most_ms: the budgets, beside the visitor's own queries; the time is the 95th percentile."""
+    """most_queries and most_ms: the budgets, beside the visitor's own queries; the time is the 95th percentile.
+
+    is_kept: whether it is a page of dashboard/views/kept.py.
+    """
 
     name: str
     path: str
     most_queries: int
     most_ms: float
+    is_kept: bool = True
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -68,8 +74,8 @@ def _pages() -> list[Page]:
     bot = Bot.objects.filter(status=Bot.Status.RUNNING).order_by("pk").first() or Bot.objects.order_by("pk")[0]
     return [
         Page("overview", "/", 8, 60),
-        Page("equity curve, 7 days", "/equity.json?period=7d", 1, 30),
-        Page("equity curve, all", "/equity.json?period=all", 1, 30),
+        Page("equity curve, 7 days", "/equity.json?period=7d", 1, 30, is_kept=False),
+        Page("equity curve, all", "/equity.json?period=all", 1, 30, is_kept=False),
         Page("bots, 25 of them", "/bots/", 3, 60),
         Page("bot page", f"/bots/{bot.pk}/", 8, 60),
         Page("positions", "/positions/", 2, 30),
@@ -88,14 +94,34 @@ def _place(trade: Trade) -> str:
 
 def _measured(client: Client, page: Page, rounds: int) -> list[Row]:
     """Its percentiles in ms against the budget, and how many queries it takes beside the visitor's."""
-    times = _times(lambda: client.get(page.path), rounds)
-    found = [
-        row(f"{page.name}, p{percentile}", float(value), "ms", page.most_ms)
-        for percentile, value in zip(PERCENTILES, np.percentile(times, PERCENTILES), strict=True)
-    ]
+    fresh = (f"{page.path}{'&' if '?' in page.path else '?'}fresh={turn}" for turn in count())
+    found = _percentiles(page.name, _times(lambda: client.get(next(fresh)), rounds), page.most_ms)
     with Queries(connection) as queries:
-        client.get(page.path)
-    return [*found, row(f"{page.name}, queries", len(queries) - VISITOR_QUERIES, "queries", page.most_queries)]
+        client.get(next(fresh))
+    own = len(queries) - VISITOR_QUERIES - page.is_kept  # which begins with its version
+    found.append(row(f"{page.name}, queries", own, "queries", page.most_queries))
+    return found + _kept(client, page, rounds) if page.is_kept else found
+
+
+def _kept(client: Client, page: Page, rounds: int) -> list[Row]:
+    """The same page out of the cache, and for a browser that has it. Once a minute it is rendered in between."""
+    cached = _percentiles(f"{page.name}, cached", _times(lambda: client.get(page.path), rounds), KEPT_MS)
+    held = client.get(page.path)
+
+    def ask() -> Any:
+        nonlocal held
+        answer = client.get(page.path, headers={"If-None-Match": held.headers["ETag"]})
+        held = answer if answer.status_code == 200 else held
+        return answer
+
+    return cached + _percentiles(f"{page.name}, 304", _times(ask, rounds), KEPT_MS)
+
+
+def _percentiles(job: str, times: list[float], most: float) -> list[Row]:
+    values = np.percentile(times, PERCENTILES)
+    return [
+        row(f"{job}, p{percent}", float(value), "ms", most) for percent, value in zip(PERCENTILES, values, strict=True)
+    ]
 
 
 def _times(ask: Callable[[], Any], rounds: int) -> list[float]:
@@ -105,6 +131,6 @@ def _times(ask: Callable[[], Any], rounds: int) -> list[float]:
         began = time.perf_counter()
         answer = ask()
         taken.append(1000.0 * (time.perf_counter() - began))
-        if answer.status_code != 200:
+        if answer.status_code not in (200, 304):
             raise RuntimeError(f"{answer.request['PATH_INFO']} answered {answer.status_code} in round {turn}")
     return taken[WARM_UP:]

@@ -20,6 +20,7 @@ from dashboard.forms import ALL, BacktestForm, accounts_of, backtest_form_for
 from dashboard.paging import page
 from dashboard.views import bot_form
 from dashboard.views.fragments import varies, wants_fragment
+from dashboard.views.kept import kept
 from dashboard.views.markets import chart_settings
 from markets.series import TIMEFRAMES
 
@@ -33,6 +34,7 @@ MOST_TRADES = 2_000
 
 @require_GET
 @varies
+@kept("backtests")
 def backtests(request: HttpRequest) -> HttpResponse:
     """The visitor's backtests, newest first."""
     shown = page(request.GET, Backtest.objects.owned_by(request.user).listed(), PAGE_SIZE)

@@ -19,6 +19,7 @@ from dashboard.figures import PERIODS
 from dashboard.paging import Page, page
 from dashboard.views.bot_actions import actions_for
 from dashboard.views.fragments import varies, wants_fragment
+from dashboard.views.kept import kept
 from dashboard.views.markets import chart_settings
 from dashboard.views.owned import owned_bot
 from markets.series import TIMEFRAMES
@@ -35,6 +36,7 @@ EQUITY_POINTS = 1_000
 
 @require_GET
 @varies
+@kept("bot")
 def bot(request: HttpRequest, bot_id: int) -> HttpResponse:
     """One bot: chart, position, orders, trades, and why it did what it did."""
     now = timezone.now()

@@ -14,6 +14,7 @@ from dashboard.paging import page
 from dashboard.views.bot_actions import ACTIONS
 from dashboard.views.bulk import MOST
 from dashboard.views.fragments import varies, wants_fragment
+from dashboard.views.kept import kept
 
 PAGE_SIZE = 25
 # Sort name in the address -> column.
@@ -39,6 +40,7 @@ COLUMNS = (
 
 @require_GET
 @varies
+@kept("bots")
 def bots(request: HttpRequest) -> HttpResponse:
     """The owner's bots, filtered, sorted and paged by the address."""
     now = timezone.now()

@@ -14,6 +14,7 @@ from dashboard import candle_window, charts, figures, formats, market_rows, para
 from dashboard.indicators import known
 from dashboard.paging import page
 from dashboard.views.fragments import varies, wants_fragment
+from dashboard.views.kept import kept
 from markets.models import Market
 from markets.series import TIMEFRAME_NAMES, TIMEFRAMES
 
@@ -27,6 +28,7 @@ DEFAULT_SORT = "-volume"
 
 @require_GET
 @varies
+@kept("markets")
 def markets(request: HttpRequest) -> HttpResponse:
     """Every market there is, with its price and how far its candles are."""
     now = timezone.now()
@@ -50,6 +52,7 @@ def markets(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @varies
+@kept("market")
 def market(request: HttpRequest, market_id: int) -> HttpResponse:
     """One market: chart with indicators, feeds, and the visitor's own bots on it."""
     now = timezone.now()

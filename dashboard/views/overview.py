@@ -15,6 +15,7 @@ from dashboard.books import Book
 from dashboard.figures import PERIODS
 from dashboard.scope import Owner
 from dashboard.views.fragments import varies, wants_fragment
+from dashboard.views.kept import kept
 
 ATTENTION_DAYS = 7
 MOST_BOTS = 12
@@ -25,6 +26,7 @@ MOVERS = 6
 
 @require_GET
 @varies
+@kept("overview")
 def overview(request: HttpRequest) -> HttpResponse:
     """Everything the owner has, on one page: money, positions, trades, bots, and what needs a look."""
     now = timezone.now()

@@ -15,6 +15,7 @@ from dashboard import exports, formats, listings, owner_rows, rows
 from dashboard.keyset import Listing, page
 from dashboard.scope import Owner
 from dashboard.views.fragments import varies, wants_fragment
+from dashboard.views.kept import kept
 
 
 class Table(NamedTuple):
@@ -65,6 +66,7 @@ _ORDERS = [("", "Newest first"), ("oldest", "Oldest first")]
 
 @require_GET
 @varies
+@kept()
 def table(request: HttpRequest, name: str) -> HttpResponse:
     """One page of a table, as the address filters it: two queries, wherever the page lies."""
     now, chosen = timezone.now(), TABLES[name]

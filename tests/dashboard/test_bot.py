@@ -96,16 +96,16 @@ def test_only_what_is_possible_is_offered(page, owner, market, status, offered):
 
 @pytest.mark.parametrize("tab", ["trades", "orders", "log", "runs"])
 @pytest.mark.parametrize("rows", [1, 60])
-def test_it_takes_eight_queries_however_many_rows(page, owner, market, django_assert_num_queries, tab, rows):
+def test_it_takes_nine_queries_however_many_rows(page, owner, market, django_assert_num_queries, tab, rows):
     bot = make_bot(owner, market, trades=rows, orders=rows)
     Event.objects.bulk_create(Event(owner=owner, bot=bot, code="x", message="y") for _ in range(rows))
-    # session, user, bot with figures, feeds of its market, last run, position, latest events, rows of the open tab
-    with django_assert_num_queries(8):
+    # session, user, version; bot with figures, feeds of its market, last run, position, latest events, the open tab
+    with django_assert_num_queries(9):
         page(f"/bots/{bot.pk}/?tab={tab}")
 
 
 def test_the_engines_state_is_never_read_for_a_page(page, bot, django_assert_num_queries):
-    with django_assert_num_queries(8) as queries:
+    with django_assert_num_queries(9) as queries:
         page(f"/bots/{bot.pk}/?tab=runs")
     assert not any('"bots_run"."state"' in query["sql"] for query in queries)
 

@@ -101,9 +101,9 @@ def test_pages_hold_25_bots_and_lead_to_one_another(page, owner, market):
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_it_takes_five_queries_however_many_bots(page, owner, market, django_assert_num_queries, count):
+def test_it_takes_six_queries_however_many_bots(page, owner, market, django_assert_num_queries, count):
     for number in range(count):
         make_bot(owner, market, name=f"Grid {number}")
-    # session, user, facets, bots with figures, sparklines
-    with django_assert_num_queries(5):
+    # session, user, version, facets, bots with figures, sparklines
+    with django_assert_num_queries(6):
         page("/bots/")

@@ -31,11 +31,11 @@ def test_the_list_is_searched_and_sorted_by_the_address(page, market):
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_the_list_takes_four_queries_however_many_markets(page, django_assert_num_queries, count):
+def test_the_list_takes_five_queries_however_many_markets(page, django_assert_num_queries, count):
     for number in range(count):
         make_market(f"C{number}/USDT", minutes=0)
-    # session, user, markets with exchange and own bots, feeds
-    with django_assert_num_queries(4):
+    # session, user, version, markets with exchange and own bots, feeds
+    with django_assert_num_queries(5):
         page("/markets/")
 
 
@@ -62,9 +62,9 @@ def test_what_is_odd_about_the_candles_is_told_beside_their_age_while_it_lasts(p
     assert "Long over." not in text
 
 
-def test_a_market_takes_six_queries(page, bot, market, django_assert_num_queries):
-    # session, user, market with exchange and own bots, feeds, their notices, own bots with figures
-    with django_assert_num_queries(6):
+def test_a_market_takes_seven_queries(page, bot, market, django_assert_num_queries):
+    # session, user, version, market with exchange and own bots, feeds, their notices, own bots with figures
+    with django_assert_num_queries(7):
         page(f"/markets/{market.pk}/")
 
 

@@ -44,13 +44,13 @@ def test_a_page_restored_from_history_is_whole(page, bot):
 
 
 @pytest.mark.parametrize("headers", [{}, FRAGMENT])
-def test_it_takes_seven_queries_and_the_visitors_two_however_many_bots(
+def test_it_takes_seven_queries_and_the_visitors_three_however_many_bots(
     page, owner, market, django_assert_num_queries, headers
 ):
     for number in range(30):
         make_bot(owner, market, name=f"Grid {number}")
-    # session, user; books, bots with figures, halts, positions, trades, events needing attention, movers
-    with django_assert_num_queries(9):
+    # session, user, version; books, bots with figures, halts, positions, trades, events needing attention, movers
+    with django_assert_num_queries(10):
         page("/", **headers)
 
 

@@ -151,10 +151,10 @@ def test_without_rows_it_offers_the_next_step(page, name):
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_table_takes_two_queries_and_the_visitors_two(page, owner, market, django_assert_num_queries, name):
+def test_a_table_takes_two_queries_and_the_visitors_three(page, owner, market, django_assert_num_queries, name):
     for number in range(20):
         make_bot(owner, market, name=f"Grid {number}")
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         page(f"/{name}/?bot=grid")
 
 
