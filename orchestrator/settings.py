@@ -50,6 +50,7 @@ MIDDLEWARE = [
     "orchestrator.middleware.no_null_bytes",
     "orchestrator.middleware.written",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "orchestrator.compression.Compression",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -61,7 +62,9 @@ MIDDLEWARE = [
 ]
 if DEBUG:
     INSTALLED_APPS += ["debug_toolbar"]
-    MIDDLEWARE.insert(1, "debug_toolbar.middleware.DebugToolbarMiddleware")
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("orchestrator.compression.Compression") + 1, "debug_toolbar.middleware.DebugToolbarMiddleware"
+    )
     INTERNAL_IPS = ["127.0.0.1", "::1"]
 SILK_PERCENT = env.number("SILK_PERCENT", 0, 100)
 if SILK_PERCENT:
