@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from bots import equity, runs, services
+from bots import equity, runs, services, trade_days
 from bots.models import Bot
 from markets import candles as store
 from markets.gateway import connect
@@ -117,6 +117,7 @@ def seed(password: str) -> None:
             services.start(bot, since)
     runs.advance_due()
     equity.sum_up()
+    trade_days.sum_up()
 
 
 def _params(entry: Entry, market: Market, since: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.utils import timezone
 
-from bots import equity
+from bots import equity, trade_days
 from bots.engine.run import Engine
 from bots.kinds import KINDS
 from bots.load_rows import CANDLES, EVENTS, ORDERS, POSITIONS, SNAPSHOTS, TRADES
@@ -64,6 +64,7 @@ def seed(bots: int, trades: int, markets: int, user: str) -> Made:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     equity.sum_up()
+    trade_days.sum_up()
     return Made(bots, trades, markets, (timezone.now() - began).total_seconds())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from bots import backtests, cycles, equity, live, retention, runs
+from bots import backtests, cycles, equity, live, retention, runs, trade_days
 
 
 @shared_task
@@ -21,6 +21,7 @@ def advance_live_runs() -> int:
 def snapshot_equity() -> int:
     added = equity.snapshot()
     equity.sum_up()
+    trade_days.sum_up()
     return added
 
 

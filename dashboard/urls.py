@@ -17,6 +17,7 @@ from dashboard.views import (
     halt,
     markets,
     overview,
+    performance,
     status,
     system,
     tables,
@@ -25,6 +26,9 @@ from dashboard.views import (
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("equity.json", overview.equity_json, name="equity"),
+    path("performance/", performance.performance, name="performance"),
+    path("performance.csv", performance.days_csv, name="performance-csv"),
+    path("performance/correlation/", performance.correlation, name="correlation"),
     path("halt/", halt.halt, name="halt"),
     path("release/", halt.release, name="release"),
     path("bots/", bots.bots, name="bots"),

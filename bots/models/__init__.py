@@ -15,6 +15,7 @@ from bots.models.prediction import Prediction
 from bots.models.run import Run
 from bots.models.session import LiveSession
 from bots.models.trade import Trade
+from bots.models.trade_day import TradeDay
 
 __all__ = [
     "Account",
@@ -36,4 +37,5 @@ __all__ = [
     "Run",
     "Side",
     "Trade",
+    "TradeDay",
 ]

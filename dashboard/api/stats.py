@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from typing import Any, Literal
+from datetime import date
+from typing import Any, Final, Literal
 
-import numpy as np
-from django.db.models import Count, F, FilteredRelation, Q, Sum
+from django.db.models import Count, DecimalField, F, FilteredRelation, Q, Sum
+from django.db.models.functions import Abs, Cast, Coalesce
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Query, Router
@@ -11,11 +12,13 @@ from pydantic import Field
 
 from bots.models import Bot, Run
 from dashboard import books as money
+from dashboard import performance as performances
 from dashboard.api.authentication import READ, owner
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Book, Curve, Exact, Row
 from dashboard.figures import PERIODS
 
+_EXACT: Final = DecimalField(max_digits=38, decimal_places=18)
 router = Router(auth=READ, tags=["Figures"])
 
 
@@ -92,8 +95,52 @@ class Share(Row):
     funding: Exact
 
 
+class Figures(Row):
+    """Rates are fractions, moments ms UTC, lengths ms, money in the currency; null where there is none to be told."""
+
+    gained: float = Field(description="In the period.")
+    total_return: float | None = Field(description="Time-weighted: money given to bots or taken back is no gain.")
+    annual_return: float | None
+    volatility: float | None
+    sharpe: float | None
+    sortino: float | None
+    calmar: float | None
+    max_drawdown: float | None = Field(description="Of the time-weighted return.")
+    max_fall: float = Field(description="The deepest fall of pnl from a height before.")
+    drawdown_peak: int | None
+    drawdown_low: int | None
+    drawdown_recovery: int | None
+    drawdown_length: int | None
+    under_water: float | None
+    longest_under_water: int | None
+    days: float = Field(description="That these figures are of.")
+    trades: int
+    orders: int = Field(description="That closed a position or a part of one.")
+    fees: float
+    win_rate: float | None
+    profit_factor: float | None
+    expectancy: float | None
+    turnover: float | None = Field(description="Bought and sold, over the mean equity.")
+    exposure: float | None = Field(description="What positions are worth now, of the equity.")
+
+
+class DayRow(Row):
+    day: date
+    gained: float
+    rate: float
+    equity: float
+
+
+class MonthRow(Row):
+    """month: its first day."""
+
+    month: date
+    gained: float
+    rate: float
+
+
 class Performance(Row):
-    """Of one book. max_fall: the deepest fall of pnl from a height before, in quote, at the points of the curve."""
+    """Of one book. Its sums and shares are of all time; figures and days of the period; months all there were."""
 
     book: str
     trades: int
@@ -101,39 +148,47 @@ class Performance(Row):
     realized: Exact
     fees: Exact
     funding: Exact
-    period_pnl: float
-    max_fall: float
+    figures: Figures
+    days: list[DayRow]
+    months: list[MonthRow]
     shares: list[Share]
 
 
-@router.get("/performance", response=Performance, summary="Where the profit of a book came from")
-def performance(request: HttpRequest, asked: Query[CurveAsked]) -> Any:
+class PerformanceAsked(Asked):
+    book: Book
+    period: Literal["7d", "30d", "90d", "1y", "all"] = Field("30d", description="Whole days, UTC, and today.")
+
+
+@router.get("/performance", response=Performance, summary="How a book did, and where its profit came from")
+def performance(request: HttpRequest, asked: Query[PerformanceAsked]) -> Any:
     choose(request, asked.fields, Performance)
-    shares = _shares(owner(request), asked.book)
-    _, _, pnl = _curve(owner(request), asked)
+    shares, standing = _shares(owner(request), asked.book)
     summed = {name: sum(share[name] for share in shares) for name in ("trades", "pnl", "realized", "fees", "funding")}
+    # A book without a run has no days.
+    did = performances.performance(owner(request), asked.book, asked.period, standing, timezone.now())
     return {
         "book": asked.book,
         **summed,
-        "period_pnl": pnl[-1] - pnl[0] if pnl else 0.0,
-        "max_fall": _fall(pnl),
+        "figures": did.figures,
+        "days": [dict(zip(DayRow.model_fields, one, strict=False)) for one in did.shown] if shares else [],
+        "months": [one._asdict() for one in did.months] if shares else [],
         "shares": shares,
     }
 
 
-def _shares(owner: Any, book: str) -> list[dict[str, Any]]:
-    mode, _, currency = book.partition(":")
+def _shares(owner: Any, book: str) -> tuple[list[dict[str, Any]], performances.Now]:
+    """By kind and market, what gained most first, and the book as it stands: one query."""
+    mode, currency = performances.book_of(book)
     runs = Run.objects.filter(bot__owner=owner, mode=mode, market__quote=currency).order_by()
-    sums = [Count("pk"), Sum("trades_count"), Sum(F("equity") - F("allocation"))]
+    sums: list[Any] = [Count("pk"), Sum("trades_count"), Sum(F("equity") - F("allocation"))]
     sums += [Sum(name) for name in ("realized", "fees", "funding")]
+    alive = ~Q(status=Run.Status.STOPPED)
+    value = Abs(F("position")) * Cast(Coalesce("market__last", "last_price", 0.0), _EXACT)
+    sums += [Sum("equity", filter=alive), Sum(value, filter=alive, output_field=_EXACT)]
     columns = {f"sum_{place}": one for place, one in enumerate(sums)}
-    rows = runs.values_list("kind", "market", "market__symbol").annotate(**columns)
-    shares = [dict(zip(Share.model_fields, row, strict=True)) for row in rows]
-    return sorted(shares, key=lambda share: (-share["pnl"], share["kind"], share["market"]))
-
-
-def _fall(pnl: list[float]) -> float:
-    if not pnl:
-        return 0.0
-    values = np.asarray(pnl)
-    return float((values - np.maximum.accumulate(values)).min())
+    rows = [list(row) for row in runs.values_list("kind", "market", "market__symbol").annotate(**columns)]
+    equity, worth = (float(sum(row[place] or 0 for row in rows)) for place in (-2, -1))
+    shares = [dict(zip(Share.model_fields, row[:-2], strict=True)) for row in rows]
+    pnl = float(sum(share["pnl"] for share in shares))
+    shares.sort(key=lambda share: (-share["pnl"], share["kind"], share["market"]))
+    return shares, performances.Now(equity, pnl, worth)

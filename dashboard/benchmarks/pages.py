@@ -76,6 +76,8 @@ def _pages() -> list[Page]:
         Page("overview", "/", 8, 60),
         Page("equity curve, 7 days", "/equity.json?period=7d", 1, 30, is_kept=False),
         Page("equity curve, all", "/equity.json?period=all", 1, 30, is_kept=False),
+        Page("performance, 30 days", "/performance/", 3, 50),
+        Page("performance, all", "/performance/?period=all", 3, 50),
         Page("bots, 25 of them", "/bots/", 3, 60),
         Page("bot page", f"/bots/{bot.pk}/", 8, 60),
         Page("positions", "/positions/", 2, 30),

@@ -10,13 +10,15 @@ from django.views.decorators.http import require_GET
 
 from bots.models import Bot, Position
 from dashboard import books as money
-from dashboard import figures, formats, overview_rows, parameters, rows
+from dashboard import figures, formats, overview_rows, parameters, performance, rows
 from dashboard.books import Book
 from dashboard.figures import PERIODS
 from dashboard.scope import Owner
 from dashboard.views.fragments import varies, wants_fragment
 from dashboard.views.kept import kept
 
+# The page of performance shows longer ones.
+CURVE_PERIODS = PERIODS | performance.PERIODS
 ATTENTION_DAYS = 7
 MOST_BOTS = 12
 TRADES = 8
@@ -101,6 +103,6 @@ def _totals(book: Book) -> list[dict[str, Any]]:
 @require_GET
 def equity_json(request: HttpRequest) -> HttpResponse:
     """Columns of the owner's equity curve: time in seconds UTC; equity, pnl and drawdown in the book's currency."""
-    days = PERIODS[parameters.choice(request.GET, "period", PERIODS, "7d")]
+    days = CURVE_PERIODS[parameters.choice(request.GET, "period", CURVE_PERIODS, "7d")]
     found = money.curve(request.user, parameters.text(request.GET, "book"), days, timezone.now())
     return JsonResponse({**found._asdict(), "digits": formats.money_digits(found.currency)})

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from bots import equity
+from bots import equity, trade_days
 from bots.kinds import KINDS
 from dashboard.api.application import schema
 from tests.dashboard.cast import PARAMS
@@ -90,6 +90,22 @@ def test_a_curve_is_columns_that_end_now(ask, bot):
 def test_performance_is_told_by_kind_and_market(ask, bot):
     (share,) = ask("performance?book=paper:USDT&period=all").data["shares"]
     assert (share["kind"], share["symbol"], share["trades"], share["pnl"]) == ("grid", "BTC/USDT", 4, "23.5")
+
+
+def test_performance_has_the_figures_of_the_page(ask, bot):
+    equity.sum_up()
+    trade_days.sum_up()
+    data = ask("performance?book=paper:USDT&period=all").data
+    assert data["figures"]["gained"] == pytest.approx(23.5)
+    assert data["figures"]["trades"] == 4
+    assert data["figures"]["exposure"] == pytest.approx(4 * 101.25 / 1023.5)
+    assert sum(day["gained"] for day in data["days"]) == pytest.approx(23.5)
+    assert sum(month["gained"] for month in data["months"]) == pytest.approx(23.5)
+
+
+def test_a_book_there_is_not_has_no_days(ask, bot):
+    data = ask("performance?book=live:EUR").data
+    assert (data["days"], data["months"], data["shares"], data["figures"]["sharpe"]) == ([], [], [], None)
 
 
 def test_every_kind_is_described_with_bounds_units_and_defaults(ask, db):
