@@ -18,6 +18,7 @@ from bots import why
 from bots.models import Account, Bot, EquitySnapshot, Event, Halt, Mode, Order, Run, Trade
 from dashboard.keyset import Listing
 from dashboard.scope import Owner
+from dashboard.watchlist import with_watched
 from markets.models import Market
 
 SPARKLINE_HOURS = 7 * 24
@@ -62,10 +63,11 @@ def by_urgency(bots: QuerySet[Bot]) -> QuerySet[Bot]:
     return bots.order_by(rank, "-created_at", "-pk")
 
 
-def markets_with_bots(owner: Owner) -> QuerySet[Market]:
-    """Markets with their exchange and feeds, and own_bots: how many bots of the owner trade there."""
+def markets_with_bots(owner: Owner) -> QuerySet[Any]:
+    """Markets with their exchange and feeds, own_bots (how many bots of the owner trade there), and watched."""
     own = Count("bots", filter=Q(bots__owner=owner))
-    return Market.objects.select_related("exchange").prefetch_related("feeds").annotate(own_bots=own)
+    markets = Market.objects.select_related("exchange").prefetch_related("feeds").annotate(own_bots=own)
+    return with_watched(markets, owner)
 
 
 class Lately(NamedTuple):

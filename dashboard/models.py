@@ -31,3 +31,16 @@ class ApiToken(models.Model):
 
     def expired(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now
+
+
+class Watched(models.Model):
+    """A market on somebody's watchlist."""
+
+    # The key serves the markets page: WHERE owner = ? AND market = ?
+    pk = models.CompositePrimaryKey("owner_id", "market_id")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    market = models.ForeignKey("markets.Market", on_delete=models.CASCADE, related_name="+")
+    added_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.owner_id} watches {self.market_id}"

@@ -13,6 +13,7 @@ from tests.dashboard.cast import make_bot, make_market, make_user
 PUBLIC = {"login", "health", "ready", "metrics"}
 EVERYBODYS = {
     "api-tokens",
+    "settings",
     "api-reference",
     "new-bot",
     "backtests",
@@ -34,6 +35,8 @@ EVERYBODYS = {
     "release",
     "logout",
 }
+# Asked for without a form they lead elsewhere.
+FORMS = {"settings-password", "market-watch"}
 STAFFS = {"system"}
 OWNERS = {
     "backtest",
@@ -102,10 +105,12 @@ def bot(db):
 
 
 def test_every_address_says_who_may_see_it():
-    assert {name for name, path in ALL if not path.startswith("admin/")} == PUBLIC | EVERYBODYS | STAFFS | OWNERS | API
+    assert {
+        name for name, path in ALL if not path.startswith("admin/")
+    } == PUBLIC | EVERYBODYS | FORMS | STAFFS | OWNERS | API
 
 
-@pytest.mark.parametrize("name", sorted(EVERYBODYS | STAFFS | OWNERS))
+@pytest.mark.parametrize("name", sorted(EVERYBODYS | FORMS | STAFFS | OWNERS))
 def test_nobody_sees_a_page_without_logging_in(client, bot, name):
     for method in (client.get, client.post):
         answer = method(address(name, bot))

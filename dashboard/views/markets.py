@@ -3,14 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from bots.models import Bot
-from dashboard import candle_window, charts, figures, formats, market_rows, parameters, rows
+from dashboard import candle_window, charts, figures, formats, market_rows, parameters, rows, watchlist
 from dashboard.indicators import known
 from dashboard.paging import page
 from dashboard.views.fragments import varies, wants_fragment
@@ -36,6 +36,9 @@ def markets(request: HttpRequest) -> HttpResponse:
     found = figures.markets_with_bots(request.user)
     if words:
         found = found.filter(Q(symbol__icontains=words) | Q(exchange__name__icontains=words))
+    only_watched = request.GET.get("watched") == "1"
+    if only_watched:
+        found = found.filter(watched=True)
     sort = parameters.choice(request.GET, "sort", [sign + name for name in SORTS for sign in ("", "-")], DEFAULT_SORT)
     shown = page(request.GET, figures.sorted_by(found, SORTS, sort), PAGE_SIZE)
     context = {
@@ -44,10 +47,23 @@ def markets(request: HttpRequest) -> HttpResponse:
         "markets": [market_rows.market_row(market, now) for market in shown.rows],
         "sort": sort,
         "q": words,
+        "only_watched": only_watched,
         "simulated": any(market.exchange.is_simulated for market in shown.rows),
     }
     template = "dashboard/_markets_live.html" if wants_fragment(request) else "dashboard/markets.html"
     return render(request, template, context)
+
+
+@require_POST
+def watch(request: HttpRequest, market_id: int) -> HttpResponse:
+    """A market is put on the visitor's watchlist (watched=1) or taken off it; the answer is its star, or the list."""
+    market = get_object_or_404(Market, pk=market_id)
+    wanted = request.POST.get("watched") == "1"
+    watchlist.watch(request.user, market, wanted)
+    if wants_fragment(request):
+        return render(request, "dashboard/_star.html", {"market": market, "watched": wanted})
+    query = QueryDict(request.POST.get("back", "").replace("\0", "")[:500].lstrip("?"))
+    return redirect(f"{reverse('markets')}?{query.urlencode()}")
 
 
 @require_GET

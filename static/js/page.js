@@ -3,7 +3,17 @@
 import { begin } from "./live.js";
 
 const AGES = [[86_400, "d"], [3_600, "h"], [60, "min"]];
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+let exact = exactTimes();
+
+// In the zone chosen on the settings page, else in that of the system.
+function exactTimes() {
+  const styles = { dateStyle: "medium", timeStyle: "long" };
+  try {
+    return new Intl.DateTimeFormat(undefined, { ...styles, timeZone: localStorage.getItem("zone") || undefined });
+  } catch {
+    return new Intl.DateTimeFormat(undefined, styles); // no storage, or a zone this browser does not know
+  }
+}
 
 function age(seconds) {
   for (const [length, unit] of AGES) if (seconds >= length) return `${Math.floor(seconds / length)} ${unit} ago`;
@@ -18,6 +28,11 @@ function refreshTimes() {
     element.title = exact.format(time);
   }
 }
+
+document.addEventListener("settingchange", () => {
+  exact = exactTimes();
+  refreshTimes();
+});
 
 async function ask(link) {
   const dialog = document.getElementById("dialog");

@@ -18,6 +18,7 @@
   };
   dark.addEventListener("change", apply);
   addEventListener("storage", apply);
+  document.addEventListener("settingchange", apply);
   document.addEventListener("themetoggle", () => {
     const next = root.dataset.bsTheme === "dark" ? "light" : "dark";
     try {

@@ -122,3 +122,47 @@ def test_the_chart_reads_what_the_worker_kept(page, market):
     last = page(chart).json()["candles"]["time"][-1] * 1000
     cache.keep(cache.INDICATORS, {(f"{market.pk}:60:sma", last): {"sma": np.arange(1000.0)}})
     assert page(chart).json()["indicators"]["sma"]["sma"] == [995.0, 996.0, 997.0, 998.0, 999.0]
+
+
+def test_a_watched_market_is_on_the_watchlist_until_it_is_taken_off(page, client, market):
+    make_market("ETH/USDT", minutes=0)
+    assert "Nothing on your watchlist" in page("/markets/?watched=1").text_
+    for _ in range(2):
+        answer = client.post(f"/markets/{market.pk}/watch/", {"watched": "1", "back": "?sort=-bots"})
+        assert answer.headers["Location"] == "/markets/?sort=-bots"
+    text = page("/markets/?watched=1").text_
+    assert "BTC/USDT" in text
+    assert "ETH/USDT" not in text
+    assert 'aria-pressed="true"' in text
+    client.post(f"/markets/{market.pk}/watch/", {"watched": "0"})
+    assert "Nothing on your watchlist" in page("/markets/?watched=1").text_
+
+
+def test_a_star_is_answered_with_a_star(page, client, market):
+    page("/markets/")
+    answer = client.post(f"/markets/{market.pk}/watch/", {"watched": "1"}, headers={"HX-Request": "true"})
+    text = answer.content.decode()
+    assert text.startswith("<button")
+    assert 'value="0"' in text
+
+
+def test_what_another_watches_is_not_on_ones_list(client, owner, stranger, market):
+    client.force_login(stranger)
+    client.post(f"/markets/{market.pk}/watch/", {"watched": "1"})
+    assert 'aria-pressed="true"' in client.get("/markets/").content.decode()
+    client.force_login(owner)
+    assert 'aria-pressed="true"' not in client.get("/markets/").content.decode()
+
+
+@pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example", "\0", "?q=%0d%0aX: y"])
+def test_the_way_back_leads_to_the_markets_alone(page, client, market, back):
+    page("/markets/")
+    answer = client.post(f"/markets/{market.pk}/watch/", {"back": back})
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith("/markets/?")
+
+
+def test_a_market_that_is_not_there_cannot_be_watched(page, client, market):
+    page("/markets/")
+    assert client.post(f"/markets/{market.pk + 999}/watch/", {"watched": "1"}).status_code == 404
+    assert client.get(f"/markets/{market.pk}/watch/").status_code == 405
