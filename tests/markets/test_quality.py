@@ -171,7 +171,7 @@ def test_a_sync_looks_at_what_it_stores(exchange):
     # As if the exchange had told nonsense some candles ago: the next one, asked for again, is a leap from it.
     one = store.load(feed.market_id, 60, before - STEP, before)
     store.upsert(feed.market_id, 60, Candles(one.time, *[np.array([1.0])] * 4, one.volume))
-    Feed.objects.update(synced_to=before + STEP, checked_at=None)
+    Feed.objects.update(synced_to=before, checked_at=None)
     services.sync()
     notice = FeedNotice.objects.get(code="price_spike")
     assert (notice.market_id, notice.first_time) == (feed.market_id, before)
