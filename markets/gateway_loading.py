@@ -3,7 +3,7 @@
 `import ccxt.binance` runs ccxt/__init__.py first, which imports every exchange. So the package is put in place without
 being run, which halves the memory (62 to 32 MiB, most of the rest is requests and cryptography) and takes two thirds of
 the time: `manage.py benchmark gateway`. The websocket side lies in two further packages, ccxt.async_support and
-ccxt.pro, each of a hundred exchanges too.
+ccxt.pro, each of a hundred exchanges too (93 to 44 MiB).
 """
 
 from __future__ import annotations

@@ -20,13 +20,13 @@ def ohlcv(time, close=101.0, volume=3.5):
 
 
 class StreamVenue:
-    """The minute `now` is forming and has 40 s left, more than any test takes, unless the test moves it on.
+    """Whoever asks for the time is told that the minute `now` began a second ago, until the test moves it on.
 
     candles: open time -> closed or forming candle, as REST gives those that have begun; asked: times asked for.
     """
 
     def __init__(self):
-        self.ahead = 20_000 - CLOCK.now_ms() % MINUTE
+        self.ahead = 1_000 - CLOCK.now_ms() % MINUTE
         self.now = (CLOCK.now_ms() + self.ahead) // MINUTE * MINUTE
         self.candles = {time: ohlcv(time) for time in range(self.now - 10 * MINUTE, self.now, MINUTE)}
         self.asked, self.subscribed, self.refuses = [], [], False
@@ -121,7 +121,7 @@ class StreamVenue:
         return web.json_response(getattr(self, f"_{request.path.rsplit('/', 1)[1]}")(request.query))
 
     def _time(self, query):
-        return {"serverTime": CLOCK.now_ms() + self.ahead}
+        return {"serverTime": self.now + 1_000}
 
     def _exchangeInfo(self, query):
         listed = [{**LISTED, "symbol": f"{base}USDT", "baseAsset": base} for base in ("BTC", "ETH")]
@@ -134,7 +134,7 @@ class StreamVenue:
                 for time in sorted(self.candles) if time >= since]  # fmt: skip
 
     def _Time(self, query):
-        return {"error": [], "result": {"unixtime": (CLOCK.now_ms() + self.ahead) // 1000}}
+        return {"error": [], "result": {"unixtime": self.now // 1000 + 1}}
 
     def _Assets(self, query):
         return {"error": [], "result": {"XXBT": {"aclass": "currency", "altname": "XBT", "decimals": 10},
