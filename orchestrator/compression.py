@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.utils.cache import patch_vary_headers
 
 
 class Compression(GZipMiddleware):
@@ -16,4 +19,6 @@ class Compression(GZipMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if "no-store" in response.headers.get("Cache-Control", "") and not response.streaming:
             return response
+        if response.status_code == HTTPStatus.NOT_MODIFIED:
+            patch_vary_headers(response, ["Accept-Encoding"])  # as the answer had that it is about
         return super().process_response(request, response)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard import page_versions
 from tests.dashboard.cast import make_bot, make_market, make_user
 
 
@@ -10,6 +11,12 @@ def plain_static_files(settings):
     """Pages are tested without collecting static files first; their hashed names are tested in the storage's test."""
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+
+
+@pytest.fixture
+def one_minute(monkeypatch):
+    """All happens within one minute of the pages' versions, however slow the machine is."""
+    monkeypatch.setattr(page_versions, "MINUTE", 10**12)
 
 
 @pytest.fixture

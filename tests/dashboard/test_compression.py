@@ -28,7 +28,7 @@ def test_the_length_of_a_page_tells_nothing(page, client, bot):
     assert len({len(content) for content in found}) > 5
 
 
-def test_a_compressed_page_is_still_answered_with_304(page, client, bot):
+def test_a_compressed_page_is_still_answered_with_304(page, client, bot, one_minute):
     first = client.get("/", headers=GZIP)
     answer = client.get("/", headers={**GZIP, "If-None-Match": first.headers["ETag"]})
     assert (answer.status_code, answer.content) == (304, b"")

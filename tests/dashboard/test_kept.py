@@ -11,10 +11,12 @@ from django.test import Client
 from django.utils import timezone
 
 from bots.models import Account, Backtest, Bot, Event, Halt, Order, Position, Run, Trade
+from dashboard import page_versions
 from dashboard.page_versions import MINUTE, PAGES, version
 from markets.models import Exchange, Feed, Market
 from tests.dashboard.cast import make_bot, make_market, make_user
 
+pytestmark = pytest.mark.usefixtures("one_minute")
 ADDRESSES = {
     "overview": "/", "bots": "/bots/", "bot": "/bots/{bot}/", "positions": "/positions/", "trades": "/trades/",
     "orders": "/orders/", "activity": "/activity/", "markets": "/markets/", "market": "/markets/{market}/",
@@ -146,7 +148,8 @@ def test_an_event_that_becomes_visible_after_a_later_one_is_not_missed(owner, bo
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
-def test_what_follows_from_the_clock_is_a_minute_old_at_most(owner, bot, name):
+def test_what_follows_from_the_clock_is_a_minute_old_at_most(owner, bot, name, monkeypatch):
+    monkeypatch.setattr(page_versions, "MINUTE", MINUTE)
     now = timezone.now().replace(second=0, microsecond=0)
     found = version(name, owner.pk, bot.pk, now)
     assert version(name, owner.pk, bot.pk, now + timedelta(seconds=MINUTE - 1)) == found
