@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Router
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from bots import runs, services
 from bots.kinds.parameters import ParamsError
@@ -15,7 +15,7 @@ from bots.performance import Curve, Trades, metrics
 from dashboard import charts
 from dashboard.api import rates
 from dashboard.api.authentication import READ
-from dashboard.api.schema import Exact, Id, Moment, Row, Text, Timeframe
+from dashboard.api.schema import Exact, Moment, Row, Sent, SentId, Text, Timeframe
 from markets import candles as store
 from markets.models import Market
 from markets.series import TIMEFRAMES, Candles
@@ -28,8 +28,8 @@ POINTS = 500
 COST = 10
 
 
-class BacktestNew(BaseModel):
-    market: Id
+class BacktestNew(Sent):
+    market: SentId
     kind: Text
     timeframe: Timeframe = "1m"
     params: dict[str, Any] = Field(default_factory=dict)

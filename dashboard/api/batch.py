@@ -10,12 +10,12 @@ import orjson
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.urls import Resolver404, resolve
 from ninja import Router
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
 
 from dashboard.api import rates
 from dashboard.api.authentication import READ
 from dashboard.api.problems import not_found
-from dashboard.api.schema import Row
+from dashboard.api.schema import Row, Sent
 
 router = Router(auth=READ, tags=["Batch"])
 
@@ -29,7 +29,7 @@ def _path(text: str) -> str:
     return text
 
 
-class Batch(BaseModel):
+class Batch(Sent):
     paths: list[Annotated[str, AfterValidator(_path), Field(max_length=2_000)]] = Field(
         min_length=1, max_length=MOST, description="Addresses to GET, such as /api/trades?page_size=10."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from bots import limits, services
 from bots.forms import LIMIT_PREFIX, PREFIX, BotForm, form_for
@@ -13,16 +13,16 @@ from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import ParamsError
 from bots.models import Account, Bot, Mode
-from dashboard.api.schema import Id, Timeframe, exact
+from dashboard.api.schema import Sent, SentId, Timeframe, exact
 from markets.series import TIMEFRAMES
 
 Amount = Annotated[str, Field(max_length=60, coerce_numbers_to_str=True, description="Exact, in quote.")]
 
 
-class BotNew(BaseModel):
+class BotNew(Sent):
     name: str = Field(min_length=1, max_length=80)
-    account: Id
-    market: Id
+    account: SentId
+    market: SentId
     kind: str = Field(max_length=30)
     timeframe: Timeframe = "1m"
     allocation: Amount
@@ -30,7 +30,7 @@ class BotNew(BaseModel):
     limits: dict[str, Any] = Field(default_factory=dict)
 
 
-class BotChange(BaseModel):
+class BotChange(Sent):
     """params and limits: only those that change; null brings the default back.
 
     apply and rest are for a bot that runs: whether its run goes on with the change now, and what becomes of the part
@@ -38,8 +38,8 @@ class BotChange(BaseModel):
     """
 
     name: str | None = Field(None, min_length=1, max_length=80)
-    account: Id | None = None
-    market: Id | None = None
+    account: SentId | None = None
+    market: SentId | None = None
     timeframe: Timeframe | None = None
     allocation: Amount | None = None
     params: dict[str, Any] = Field(default_factory=dict)

@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from ninja import Query, Router
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from bots import services
 from bots.models import Bot
@@ -17,7 +17,7 @@ from dashboard.api.bot_input import BotChange, BotNew
 from dashboard.api.bot_rows import COLUMNS, BotDetail, BotRow, detail, named, own
 from dashboard.api.paging import Listing, given, page_of
 from dashboard.api.rendering import choose
-from dashboard.api.schema import Asked, Id, Page, Paged, Text
+from dashboard.api.schema import Asked, Id, Page, Paged, Sent, Text
 
 router = Router(auth=READ, tags=["Bots"])
 
@@ -78,7 +78,7 @@ def resume_bot(request: HttpRequest, bot_id: int) -> Any:
     return detail(owner(request), bot_id)
 
 
-class Stop(BaseModel):
+class Stop(Sent):
     position: Literal["close", "keep"] = Field(description="What becomes of what it holds.")
 
 

@@ -85,6 +85,8 @@ def _sentence(name: str, error: Mapping[str, Any]) -> str:
         return text.removeprefix("Value error, ")
     if error["type"] == "missing":
         return f"{name} is needed."
+    if error["type"] == "extra_forbidden":
+        return f"{name} is not a field that is known here."
     shown = repr(error["input"])
     shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
     for beginning in ("Input should", "Value should", "String should", "List should"):

@@ -37,6 +37,8 @@ def _timeframe(name: str) -> str:
 Exact = Annotated[Decimal, PlainSerializer(exact, return_type=str)]
 Text = Annotated[str, AfterValidator(_no_nul), Field(max_length=60)]
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+# Of a body, where JSON has integers of its own, and true is none: in an address every number is text.
+SentId = Annotated[int, Field(ge=1, le=LARGEST_ID, strict=True)]
 Ms = Annotated[int, Field(ge=0, le=LARGEST_MS, description="ms UTC.")]
 Timeframe = Annotated[str, AfterValidator(_timeframe), Field(json_schema_extra={"enum": list(TIMEFRAMES)})]
 Book = Annotated[
@@ -54,6 +56,12 @@ class Row(BaseModel):
     """One object of an answer. `fields=` may leave any of it out, so nothing in it is required."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_none_required)
+
+
+class Sent(BaseModel):
+    """One object that is sent: a field that is misspelt is refused, where it would be dropped without a word."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Asked(BaseModel):

@@ -26,6 +26,31 @@ def test_a_bot_is_made_with_the_very_amount_that_was_sent(ask, new, owner):
     assert answer.data["allocation"] == new["allocation"] == str(made.allocation)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "field"),
+    [
+        ("POST", "bots", {"limit": {"max_drawdown": 20}}, "limit"),
+        ("PATCH", "bots/{}", {"lines": 11}, "lines"),
+        ("POST", "bots/{}/stop", {"position": "keep", "positions": "close"}, "positions"),
+        ("POST", "backtests", {"market": 1, "kind": "grid", "param": {"lower": 90}}, "param"),
+        ("POST", "batch", {"paths": ["/api/bots"], "path": "/api/trades"}, "path"),
+    ],
+)
+def test_a_misspelt_field_is_named_and_nothing_happens(ask, new, draft, method, path, sent, field):
+    answer = ask(path.format(draft.pk), new | sent if path == "bots" else sent, method)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (422, "application/problem+json")
+    assert answer.data["errors"] == [{"field": field, "message": f"{field} is not a field that is known here."}]
+    assert list(Bot.objects.values_list("name", flat=True)) == [draft.name]
+
+
+@pytest.mark.parametrize("sent", [True, "1", 1.5])
+@pytest.mark.parametrize("field", ["account", "market"])
+def test_only_an_integer_is_an_id(ask, new, draft, field, sent):
+    for method, path, body in (("POST", "bots", new), ("PATCH", f"bots/{draft.pk}", {})):
+        answer = ask(path, body | {field: sent}, method)
+        assert (answer.status_code, [one["field"] for one in answer.data["errors"]]) == (422, [field])
+
+
 def test_a_bot_lives_and_ends_through_the_api(ask, draft, owner):
     path = f"bots/{draft.pk}"
     assert ask(f"{path}/start", {}).data["status"] == "running"
