@@ -9,8 +9,10 @@ run; it falls with the connection of who held it, and a user's clicks never wait
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -29,10 +31,13 @@ from bots.outcomes import event_row
 from markets.gateway import GatewayError
 from markets.models import Feed
 from markets.surface import Alert, Moment, Watch
+from orchestrator.observability.metrics import ORDER_LATENCY
 
 log = logging.getLogger(__name__)
 
 _LOCKS = 0x11FE  # first half of the name of a run's lock
+# Client ids of orders that this worker has just stored, with the time.monotonic() of then.
+Fresh: TypeAlias = dict[str, float]
 _PAST = 0  # as the last candle to hear of: only what happened already
 
 
@@ -74,7 +79,7 @@ def advance(run_id: int, broker: Broker | None = None, until: int | None = None)
     with _sole(run_id) as mine:
         if not mine:
             return 0, True
-        fresh: set[str] = set()
+        fresh: Fresh = {}
         try:
             run = Run.objects.select_related("bot", "market__exchange").get(pk=run_id)
             broker = broker or ExchangeBroker.of(run)
@@ -116,7 +121,7 @@ def _last_candle(run: Run) -> int:
     return live_funding.last_candle(run, synced_to)
 
 
-def _turn(run_id: int, broker: Broker, last: int, fresh: set[str]) -> bool:
+def _turn(run_id: int, broker: Broker, last: int, fresh: Fresh) -> bool:
     """Tell the exchange what it does not know, or hear the next thing from it; False when there is neither."""
     # How far it is comes before what is to be told: rows that belong to a later moment do no harm.
     session = LiveSession.objects.select_related("run__bot", "run__market").get(run=run_id)
@@ -136,9 +141,9 @@ def _turn(run_id: int, broker: Broker, last: int, fresh: set[str]) -> bool:
     still = over or run.status == Run.Status.PAUSED
     moment = broker.go_on(session.moment, _watch(engine, run.bar_time, _PAST if still else last))
     if moment:
-        fresh.update(live_turn.react(run_id, _next(moment, session)))
+        fresh |= dict.fromkeys(live_turn.react(run_id, _next(moment, session)), time.monotonic())
     elif over:
-        fresh.update(live_ends.finish(run_id))
+        fresh |= dict.fromkeys(live_ends.finish(run_id), time.monotonic())
         return bool(live_orders.unsettled(run_id)) or live_margin.is_moving(run_id)
     return bool(moment)
 
@@ -159,7 +164,7 @@ def _watch(engine: Engine, seen: int, until: int) -> Watch:
     return Watch(alerts, float(run["wake_low"]), float(run["wake_high"]), reactions.due(engine), until, seen + 1)
 
 
-def _tell(run: Run, untold: list[Order], broker: Broker, fresh: set[str]) -> None:
+def _tell(run: Run, untold: list[Order], broker: Broker, fresh: Fresh) -> None:
     """Send and withdraw what is to be; what was answered is stored even if the next answer does not come."""
     engine = kept_engine(run) if run.status != Run.Status.STOPPED else None
     answers: list[live_turn.Answer] = []
@@ -168,9 +173,10 @@ def _tell(run: Run, untold: list[Order], broker: Broker, fresh: set[str]) -> Non
             if row.status == Status.CANCELING:
                 answers.append((row, broker.cancel(row)))
             elif engine:
-                known = row.client_id in fresh
-                fresh.discard(row.client_id)
-                answers.append((row, broker.place(row, live_orders.cost_of(engine, row), known)))
+                stored = fresh.pop(row.client_id, None)
+                answers.append((row, broker.place(row, live_orders.cost_of(engine, row), stored is not None)))
+                if stored is not None:
+                    ORDER_LATENCY.observe(time.monotonic() - stored)
     finally:
         live_turn.record(run.pk, answers)
 

@@ -14,6 +14,7 @@ from bots.engine import reactions
 from bots.models import Bot, Event, Mode, Order, Position, Run, Trade
 from markets.models import Exchange, SimulatedExecution, SimulatedOrder
 from markets.simulated_money import holdings
+from orchestrator.observability import samples
 from tests.bots.conftest import GRID, MINUTE, START, arrive, bars
 from tests.bots.test_runs import exact, expected, stored, wandering
 
@@ -83,7 +84,9 @@ def test_live_gives_the_trades_of_the_backtest_however_the_candles_come(bot, clo
 def test_rows_say_what_is_on_the_exchange_and_what_was_done_there(bot, close, exchange, account):
     run = services.start(bot, START)
     close(wandering(120))
+    answered = samples.current().get(("order", ""), [0])[-1]
     assert live.advance_due() > 120
+    assert samples.current()["order", ""][-1] == answered + Order.objects.filter(run=run).count()
     assert on_book(run) == rows(run, "open") != set()
     assert not rows(run, "pending", "canceling", "waiting")
     done = SimulatedExecution.objects.filter(desk__label=f"r{run.pk}").order_by("number")
