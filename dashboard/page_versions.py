@@ -50,6 +50,7 @@ _PRICES = _marks(
     "FROM markets_market one WHERE one.id IN (SELECT p.market_id FROM bots_position p "
     "WHERE p.owner_id = %(owner)s AND p.status = 'open')"
 )
+_WATCHED = _marks("FROM dashboard_watched one WHERE one.owner_id = %(owner)s")
 _OWN_EVENTS = _latest_events("owner_id = %(owner)s")
 
 # Page -> what its version is made of. Parameters: owner; id of the bot or market that a page is about.
@@ -88,6 +89,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
         _marks("FROM markets_feed one"),
         _marks("FROM markets_exchange one"),
         _BOTS,
+        _WATCHED,
     ),
     "backtests": (_marks("FROM bots_backtest one WHERE one.owner_id = %(owner)s"),),
 }

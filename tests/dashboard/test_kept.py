@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from bots.models import Account, Backtest, Bot, Event, Halt, Order, Position, Run, Trade
 from dashboard import page_versions
+from dashboard.models import Watched
 from dashboard.page_versions import MINUTE, PAGES, version
 from markets.models import Exchange, Feed, Market
 from tests.dashboard.cast import make_bot, make_market, make_user
@@ -114,6 +115,7 @@ WRITES = {
         lambda bot: Account.objects.update(halted_at=timezone.now(), halted_reason="Enough."), {"overview"},
     ),
     "a halt of all": (lambda bot: Halt.objects.create(halted_at=timezone.now(), reason="Enough."), {"overview"}),
+    "the watchlist": (lambda bot: Watched.objects.create(owner=bot.owner, market=bot.market), {"markets"}),
     "a backtest's progress": (lambda bot: Backtest.objects.update(state="running", progress=0.37), {"backtests"}),
 }  # fmt: skip
 
