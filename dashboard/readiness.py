@@ -8,12 +8,9 @@ from typing import Any, NamedTuple
 from celery import current_app
 from django.db import DatabaseError, connection
 from django.utils import timezone
-from kombu.exceptions import OperationalError as BrokerError
 
 from markets.models import Feed
-from orchestrator import cache
-
-BROKER_SECONDS = 1
+from orchestrator import broker, cache
 
 
 class Part(NamedTuple):
@@ -29,7 +26,7 @@ def parts() -> list[Part]:
     """Each part asked now; none waits for longer than some seconds, none raises."""
     return [
         _asked("database", True, _database, DatabaseError),
-        _asked("broker", True, _broker, BrokerError, OSError),
+        _asked("broker", True, _broker, *broker.UNREACHABLE),
         _asked("cache", False, _cache, cache.Unreachable),
         _asked("feeds", False, _feeds, DatabaseError, LateFeeds),
     ]
@@ -64,8 +61,9 @@ def _database() -> str:
 
 
 def _broker() -> str:
-    with current_app.connection_for_write() as broker:
-        broker.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_SECONDS)
+    with current_app.connection_for_write() as link:
+        # One try and no second: its time is over when the first one has failed.
+        link.ensure_connection(max_retries=1, interval_start=0, timeout=broker.SECONDS / 2)
     return "answers"
 
 

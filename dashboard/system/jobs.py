@@ -9,7 +9,8 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
-from kombu.exceptions import OperationalError
+
+from orchestrator.broker import UNREACHABLE
 
 PING_SECONDS = 0.3
 NOTED_AFTER = timedelta(minutes=5)
@@ -47,7 +48,7 @@ def workers() -> list[str] | None:
     """Names of the workers that answer; None when the broker does not."""
     try:
         answers = current_app.control.ping(timeout=PING_SECONDS)
-    except (OperationalError, OSError):
+    except UNREACHABLE:
         return None
     return sorted(name for answer in answers or [] for name in answer)
 
@@ -58,5 +59,5 @@ def waiting() -> int | None:
         with current_app.connection_for_read() as broker:
             channel: Any = broker.default_channel  # kombu's one for Redis
             return int(channel.client.llen(settings.CELERY_TASK_DEFAULT_QUEUE))
-    except (OperationalError, OSError):
+    except UNREACHABLE:
         return None

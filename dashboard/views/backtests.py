@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
-from kombu.exceptions import OperationalError
 
 from bots import backtests as store
 from bots import services, tasks
@@ -23,6 +22,7 @@ from dashboard.views.fragments import varies, wants_fragment
 from dashboard.views.kept import kept
 from dashboard.views.markets import chart_settings
 from markets.series import TIMEFRAMES
+from orchestrator import broker
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def _wake() -> None:
     """Have a worker begin now; without a broker the schedule finds it."""
     try:
         tasks.run_backtests.apply_async(retry=False)
-    except OperationalError:
+    except broker.UNREACHABLE:
         log.warning("a backtest waits for the schedule: the broker cannot be reached", exc_info=True)
 
 
