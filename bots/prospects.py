@@ -11,7 +11,6 @@ import numpy as np
 from bots.engine.types import Terms
 from bots.kinds.contract import Kind
 from bots.kinds.grid.lines import line_at
-from bots.kinds.parameters import ParamsError
 
 DOUBLINGS: Final = 60
 NEAR: Final = 1.002  # a least allocation is found to a fifth of a percent
@@ -29,8 +28,11 @@ class Cycle:
 def least_allocation(kind: Kind, params: Any, terms: Terms) -> float | None:
     """Quote money with which every order reaches the market's minimum, a little above the least.
 
-    None when more money would not help. Kinds with prices check thousands of lines, so answers are kept.
+    None when more money would not help, or the kind does not work on such a market. Kinds with prices check thousands
+    of lines, so answers are kept.
     """
+    if kind.margin and not terms.margin:
+        return None
     high, tries = 1.0, 0
     while not _enough(kind, params, terms, high):
         high, tries = high * 2.0, tries + 1
@@ -48,7 +50,7 @@ def least_allocation(kind: Kind, params: Any, terms: Terms) -> float | None:
 def _enough(kind: Kind, params: Any, terms: Terms, allocation: float) -> bool:
     try:
         return "allocation" not in kind.check(params, terms, allocation)
-    except ParamsError:
+    except (ValueError, OverflowError):  # a ParamsError, or figures that are not finite
         return False
 
 

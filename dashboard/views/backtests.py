@@ -50,7 +50,7 @@ def new_backtest(request: HttpRequest) -> HttpResponse:
     """The form of a kind, of one set of parameters or a grid of them; POST starts it, or leads to the same one."""
     kind = KINDS.get(request.GET.get("kind", ""))
     accounts = list(accounts_of(request.user))
-    markets = bot_form.offered_markets(accounts, parameters.whole(request.GET, "market", 0, 0, 2**31 - 1))
+    markets = bot_form.offered_markets(accounts, parameters.whole(request.GET, "market", 0, 0, 2**31 - 1), kind)
     if kind is None or not markets:
         return bot_form.choose_kind(request, markets, "New backtest")
     posted = request.method == "POST"

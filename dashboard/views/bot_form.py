@@ -39,7 +39,7 @@ def new_bot(request: HttpRequest) -> HttpResponse:
         return render_preview(request, form)
     accounts = list(accounts_of(request.user))
     chosen = getattr(_backtest(request), "market_id", 0) or parameters.whole(request.GET, "market", 0, 0, 2**31 - 1)
-    markets = offered_markets(accounts, chosen)
+    markets = offered_markets(accounts, chosen, kind)
     if kind is None or not markets:
         return choose_kind(request, markets)
     typed = posted(request) if request.method == "POST" else typed_or_suggested(request, kind, accounts, markets)
@@ -92,12 +92,17 @@ def _timeframe(form: OwnBotForm) -> int:
     return int(form.cleaned_data.get("timeframe") or 60)
 
 
-def offered_markets(accounts: list[Account], chosen: int) -> list[tuple[int, str]]:
-    """(number, symbol and exchange) of the markets that candles are collected of, and of the chosen one."""
+def offered_markets(accounts: list[Account], chosen: int, kind: Kind | None) -> list[tuple[int, str]]:
+    """(number, symbol and exchange) of the markets that candles are collected of, and of the chosen one.
+
+    For a kind that works on margin the swaps alone, where there are any.
+    """
     exchanges = {account.exchange_id for account in accounts}
     found: QuerySet[Market] = Market.objects.filter(active=True, feeds__isnull=False).distinct()
     if exchanges:
         found = found.filter(exchange__in=exchanges)
+    if kind is not None and kind.margin and found.filter(type="swap").exists():
+        found = found.filter(type="swap")
     columns = ("pk", "symbol", "exchange__name")
     rows = list(found.order_by("symbol", "pk").values_list(*columns)[:MOST_MARKETS])
     if chosen and chosen not in {pk for pk, *_ in rows}:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import pytest
 from django.urls import reverse
@@ -191,6 +192,29 @@ def test_without_an_account_it_can_be_tried_but_not_created(page, client, owner,
 def test_no_address_is_an_error(page, account, query):
     assert page(f"{NEW}?{query}").status_code in (200, 404)
     assert page(f"{NEW}?{query}", **FRAGMENT).status_code in (200, 404)
+
+
+@pytest.mark.parametrize("change", [{"allocation": ""}, {"timeframe": "61"}, {"param_upper": "1e300"}])
+def test_a_kind_that_needs_a_swap_is_refused_on_a_spot_market_whatever_else_is_wrong(
+    page, client, account, typed, market, change
+):
+    sent = typed | {"kind": "futures_grid", "param_leverage": "3"} | change
+    sent = {name: value for name, value in sent.items() if value}
+    for new in (NEW, "/backtests/new/"):
+        assert page(f"{new}?kind=futures_grid").status_code == 200
+        assert page(f"{new}?{urlencode(sent)}").status_code == 200
+        assert page(f"{new}?{urlencode(sent)}", **FRAGMENT).status_code == 200
+        assert client.post(f"{new}?kind=futures_grid", sent).status_code == 200
+    assert not Bot.objects.exists()
+
+
+def test_a_kind_that_needs_a_swap_begins_with_one(page, account, market):
+    swap = make_market("SOL/USDT")
+    Market.objects.filter(pk=swap.pk).update(type="swap", max_leverage=10)
+    assert market.symbol < swap.symbol
+    answer = page(f"{NEW}?kind=futures_grid")
+    assert (answer.context["market"].pk, answer.context["form"]["market"].value()) == (swap.pk, str(swap.pk))
+    assert page(f"{NEW}?kind=grid").context["market"].pk == market.pk
 
 
 def test_the_preview_asks_little_of_the_database(page, account, typed, django_assert_max_num_queries):
