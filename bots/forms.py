@@ -165,6 +165,14 @@ class BotForm(BotModelForm):
             services.configure(bot, by)
         return bot
 
+    def stored(self, by: str) -> Bot | None:
+        """What save() stores; None when it could not be, with the reason at its field."""
+        try:
+            return self.save(by=by)
+        except ParamsError as error:
+            self._blame("", error)
+            return None
+
     def clean_name(self) -> str:
         """A name that shows what it says: no character that hides, or turns the text around."""
         name: str = self.cleaned_data["name"]
@@ -189,7 +197,7 @@ class BotForm(BotModelForm):
         owner, name = self.cleaned_data["account"].owner, self.cleaned_data.get("name")
         self.instance.owner = owner
         if Bot.objects.owned_by(owner).filter(name=name).exclude(pk=self.instance.pk).exists():
-            self.add_error("name", f"name must be new among {owner}'s bots; {name!r} is taken.")
+            self.add_error("name", services.name_taken(owner, name))
 
     def _clean_params(self) -> None:
         params = self._typed_in(PREFIX)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bots.guards import Refused
 from bots.services.accounts import deposit, open_paper_account
 from bots.services.changing import Change, change, foresee
-from bots.services.configuration import ALIVE, FIXED_WHILE_ALIVE, configure, plain_params, validate
+from bots.services.configuration import ALIVE, FIXED_WHILE_ALIVE, configure, name_taken, plain_params, validate
 from bots.services.ends import end_live, ending, stop
 from bots.services.lifecycle import new_run, now_of, pause, resume, start, withdraw
 
@@ -20,6 +20,7 @@ __all__ = [
     "end_live",
     "ending",
     "foresee",
+    "name_taken",
     "new_run",
     "now_of",
     "open_paper_account",

@@ -86,7 +86,7 @@ def change(bot: Bot, sell_rest: bool, by: str = "") -> Change:
         fee = _end(old, now, price, carried, sold, by)
         writes.write([fee.outcome])
         returned = max(old.equity, Decimal(0)) if old.market.type == "swap" else old.cash
-        configure(bot, by, note=f"Run {old.number + 1} began with it.")
+        _configure(bot, by, old)
         guards.require_room(
             account, bot, old.market.quote, guards.exposure(bot.kind, bot.allocation, bot.params, bot.limits)
         )
@@ -113,6 +113,13 @@ def _require_changeable(bot: Bot, run: Run) -> None:
         raise Refused(f"{bot.name} is paused: resume it first, or save the change for the next start.")
     try:
         validate(bot.kind, bot.params, bot.market, bot.timeframe, bot.allocation, bot.limits)
+    except ParamsError as error:
+        raise Refused(str(error)) from error
+
+
+def _configure(bot: Bot, by: str, old: Run) -> None:
+    try:
+        configure(bot, by, note=f"Run {old.number + 1} began with it.")
     except ParamsError as error:
         raise Refused(str(error)) from error
 

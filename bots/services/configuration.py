@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from bots import limits
@@ -20,6 +20,7 @@ from orchestrator import notify
 
 ALIVE = (Bot.Status.RUNNING, Bot.Status.PAUSED)
 CONFIGURED = ("owner", "account", "market", "name", "kind", "timeframe", "allocation", "params", "limits", "updated_at")
+NAME_ONCE = "bot_name_once"  # the constraint
 # The money of a run goes back where it came from, and its orders are on its market.
 FIXED_WHILE_ALIVE = ("owner", "account", "market", "kind", "timeframe")
 
@@ -65,9 +66,23 @@ def plain_params(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
 def configure(bot: Bot, by: str = "", note: str = "") -> None:
     """Store what a person may set, a new bot whole. What happened since the bot was read is not turned back.
 
-    by: who sets it; note: since when it holds. Both are kept with what changed.
+    by: who sets it; note: since when it holds. Both are kept with what changed. Raises ParamsError when another bot
+    took the name a moment ago.
     """
     bot.updated_at = timezone.now()
+    try:
+        _store(bot, by, note)
+    except IntegrityError as error:
+        if NAME_ONCE not in str(error):
+            raise
+        raise ParamsError({"name": name_taken(bot.owner, bot.name)}) from error
+
+
+def name_taken(owner: Any, name: str | None) -> str:
+    return f"name must be new among {owner}'s bots; {name!r} is taken."
+
+
+def _store(bot: Bot, by: str, note: str) -> None:
     with transaction.atomic():
         if bot.pk is None:
             bot.save()

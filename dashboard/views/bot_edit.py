@@ -44,6 +44,10 @@ def edit_bot(request: HttpRequest, bot_id: int) -> HttpResponse:
         return render_preview(request, form, _released(bot))
     if request.method == "POST" and form.is_valid():
         return _saved(request, bot, form, alive)
+    return _again(request, bot, form, alive)
+
+
+def _again(request: HttpRequest, bot: Any, form: OwnBotForm, alive: bool) -> HttpResponse:
     context = form_context(request, form, [(bot.market_id, str(bot.market))], _released(bot))
     return render(request, "dashboard/bot_form.html", context | _about(bot, alive))
 
@@ -81,9 +85,10 @@ def _saved(request: HttpRequest, bot: Any, form: OwnBotForm, alive: bool) -> Htt
             return redirect(bot)
     except services.Refused as refusal:
         messages.warning(request, f"Nothing was changed: {refusal}")
-        context = form_context(request, form, [(bot.market_id, str(bot.market))], _released(bot))
-        return render(request, "dashboard/bot_form.html", context | _about(bot, alive))
-    saved = form.save(by=by)
+        return _again(request, bot, form, alive)
+    saved = form.stored(by)
+    if saved is None:
+        return _again(request, bot, form, alive)
     messages.success(request, f"{saved.name} is saved{'; it holds from the next start' if alive else ''}.")
     return redirect(saved)
 

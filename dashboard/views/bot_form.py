@@ -44,8 +44,8 @@ def new_bot(request: HttpRequest) -> HttpResponse:
         return choose_kind(request, markets)
     typed = posted(request) if request.method == "POST" else typed_or_suggested(request, kind, accounts, markets)
     form = own_form_for(kind.slug)(typed, owner=request.user)
-    if request.method == "POST" and form.is_valid():
-        return _created(request, form.save(by=request.user.get_username()))
+    if request.method == "POST" and form.is_valid() and (made := form.stored(request.user.get_username())):
+        return _created(request, made)
     context = form_context(request, form, markets) | {
         "heading": f"New {kind.label} bot",
         "kind": kind,

@@ -1,0 +1,91 @@
+"""The same form sent twice at once: one answer is kept, and the other says so."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+
+from bots import services
+from bots.kinds.parameters import ParamsError
+from bots.models import Bot
+from dashboard.api import bot_input
+from tests.dashboard.cast import PARAMS, make_account, make_market, make_user
+
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
+
+
+@pytest.fixture
+def cast(transactional_db):
+    owner, market = make_user("owner"), make_market()
+    return owner, make_account(owner, market), market
+
+
+def while_another_waits(first: Callable[[], Any], second: Callable[[], Any]) -> Any:
+    """What the second comes to, or raises, when it begins before the first has committed."""
+    told: list[Any] = []
+
+    def ask() -> None:
+        try:
+            told.append(second())
+        except Exception as fault:  # a thread's exception would be lost
+            told.append(fault)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=ask)
+    with transaction.atomic(), connection.cursor() as cursor:
+        first()
+        thread.start()
+        while thread.is_alive() and not cursor.execute(WAITING).fetchone()[0]:
+            thread.join(0.01)
+    thread.join(30)
+    return told[0]
+
+
+def grid(owner, account, market) -> Bot:
+    return Bot(
+        owner=owner, account=account, market=market, name="Mine", kind="grid", allocation=Decimal(1000), params=PARAMS
+    )
+
+
+def test_a_bot_created_twice_at_once_is_there_once_and_the_page_says_so(cast, client):
+    owner, account, market = cast
+    client.force_login(owner)
+    typed = {
+        "name": "Mine", "account": account.pk, "market": market.pk, "timeframe": 60, "allocation": "1000",
+        "param_lower": "90", "param_upper": "110", "param_lines": "21", "param_spacing": "arithmetic",
+        "param_size": "base", "param_stop_loss_by": "price", "param_take_profit_by": "price",
+        "limit_at_drawdown": "sell",
+    }  # fmt: skip
+    answer = while_another_waits(
+        lambda: services.configure(grid(*cast)), lambda: client.post("/bots/new/?kind=grid", typed)
+    )
+    assert answer.context["form"].errors == {"name": ["name must be new among owner's bots; 'Mine' is taken."]}
+    assert Bot.objects.count() == 1
+
+
+def test_a_bot_created_twice_at_once_through_the_api_is_refused_as_in_the_form(cast):
+    owner, account, market = cast
+    new = bot_input.BotNew(
+        name="Mine", account=account.pk, market=market.pk, kind="grid", allocation="1000",
+        params={"lower": 90, "upper": 110, "lines": 20},
+    )  # fmt: skip
+    told = while_another_waits(lambda: services.configure(grid(*cast)), lambda: bot_input.create(owner, new))
+    assert isinstance(told, ParamsError)
+    assert told.problems == {"name": "name must be new among owner's bots; 'Mine' is taken."}
+    assert Bot.objects.count() == 1
+
+
+def test_a_bot_renamed_to_a_name_that_is_just_taken_keeps_its_own(cast):
+    other = grid(*cast)
+    other.name = "Other"
+    services.configure(other)
+    other.name = "Mine"
+    told = while_another_waits(lambda: services.configure(grid(*cast)), lambda: services.configure(other))
+    assert isinstance(told, ParamsError)
+    assert Bot.objects.get(pk=other.pk).name == "Other"
