@@ -33,6 +33,11 @@ FIGURES: Final = {
 }
 
 
+# A few good days at the pace of a year are no forecast: these are not told of a shorter period, ms.
+YEARLY: Final = ("annual_return", "calmar")
+LEAST_FOR_A_YEAR: Final = 30 * 86_400_000
+
+
 class BacktestRow(NamedTuple):
     backtest: Backtest
     kind: str
@@ -70,7 +75,9 @@ def _day(ms: int) -> str:
 
 def figures(one: Backtest) -> list[tuple[str, Any]]:
     """(label, text) of each metric, and the bounds."""
-    found = [(label, text(one.metrics.get(name))) for name, (label, text) in FIGURES.items()]
+    untold = YEARLY if one.end - one.begin + one.timeframe * 1000 < LEAST_FOR_A_YEAR else ()
+    known = {name: value for name, value in one.metrics.items() if name not in untold}
+    found = [(label, text(known.get(name))) for name, (label, text) in FIGURES.items()]
     capital = float(one.allocation)
     for name in ("worst", "best"):
         end = one.bounds.get(name)

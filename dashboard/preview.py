@@ -19,6 +19,7 @@ from bots.models import Account, Balance
 from bots.records import terms_of
 from bots.trials import Opening, Settings, Tried
 from dashboard import charts, formats
+from dashboard.backtest_rows import LEAST_FOR_A_YEAR
 from dashboard.forms import ALL, OwnBotForm
 from markets.models import Market
 from markets.series import TIMEFRAME_NAMES, Candles
@@ -199,6 +200,8 @@ def _span(ends: tuple[float, float]) -> str:
 def _show_result(shown: Preview, result: Tried, settings: Settings, market: Market, chart_timeframe: int) -> None:
     candles, found, capital = result.candles, result.metrics, settings.capital
     shown.period = f"{_day(int(candles.time[0]))} … {_day(int(candles.time[-1]))}"
+    span = int(candles.time[-1] - candles.time[0]) + settings.timeframe * 1000
+    yearly = found["annual_return"] if span >= LEAST_FOR_A_YEAR else None
     held, below = formats.percent(found["buy_and_hold"]), formats.percent(found["under_water"])
     shown.strip = [
         _fact("Return", formats.percent_change(found["total_return"]), f"held: {held}"),
@@ -207,7 +210,7 @@ def _show_result(shown: Preview, result: Tried, settings: Settings, market: Mark
         _fact("Drawdown", formats.percent(found["max_drawdown"]), f"under water for {below}"),
         _fact("Trades", formats.number(found["trades"], 0), f"won {formats.percent(found['win_rate'])}"),
         _fact("Fees", formats.money(found["fees"], market.quote), market.quote),
-        _fact("Sharpe", formats.number(found["sharpe"], 2), f"a year's pace {formats.percent(found['annual_return'])}"),
+        _fact("Sharpe", formats.number(found["sharpe"], 2), f"a year's pace {formats.percent(yearly)}"),
     ]
     shown.chart |= curves(candles, result.steps.equity, capital) | {
         "trades": marks(result.steps.trades, chart_timeframe),

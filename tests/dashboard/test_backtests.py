@@ -141,6 +141,19 @@ def test_a_bot_is_created_from_a_backtest_or_a_set_of_a_grid(page, start, owner,
     assert not Bot.objects.exists()
 
 
+def test_a_year_s_pace_is_not_told_of_less_than_thirty_days(page, start):
+    found = start()
+    tasks.run_backtests()
+    found.refresh_from_db()
+    metrics = found.metrics | {"annual_return": 6459.6322, "calmar": 82_138.0}
+    Backtest.objects.update(metrics=metrics)
+    text = page(f"/backtests/{found.pk}/").text_
+    assert ("+645,963.22" in text, "82,138.00" in text) == (False, False)
+    Backtest.objects.update(begin=found.end - 30 * 86_400_000)
+    text = page(f"/backtests/{found.pk}/").text_
+    assert ("+645,963.22" in text, "82,138.00" in text) == (True, True)
+
+
 def test_another_s_backtest_is_nowhere(page, start):
     found = start()
     other = Client()
