@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Case, Count, DecimalField, F, IntegerField, Q, QuerySet, Subquery, Sum, Value, When
-from django.db.models.functions import Abs, Coalesce, Extract
+from django.db.models.functions import Abs, Coalesce
 
 from bots import why
-from bots.models import Account, Bot, EquitySnapshot, Event, Halt, Mode, Order, Run, Trade
+from bots.models import Account, Bot, Event, Halt, Mode, Order, Run, Trade
 from dashboard.keyset import Listing
 from dashboard.scope import Owner
 from dashboard.watchlist import with_watched
@@ -110,16 +110,6 @@ LEFT JOIN LATERAL (
 ) AS found ON true
 GROUP BY bot_id, allocation
 """
-
-
-def bot_curve(bot: Bot, since: datetime | None) -> tuple[list[float], list[float]]:
-    """A bot's equity snapshots as they are: (seconds UTC, equity)."""
-    rows = EquitySnapshot.objects.filter(bot=bot)
-    if since is not None:
-        rows = rows.filter(time__gte=since)
-    pairs = rows.order_by("time").annotate(at=Extract("time", "epoch")).values_list("at", "equity")
-    columns = list(zip(*pairs, strict=True))
-    return ([float(at) for at in columns[0]], list(columns[1])) if columns else ([], [])
 
 
 def trades_between(

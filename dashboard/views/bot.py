@@ -14,6 +14,7 @@ from bots.kinds import KINDS
 from bots.kinds.margin import liquidation_price
 from bots.models import Bot, Event, Order, Position, Run, Trade
 from dashboard import charts, figures, formats, parameters, rows
+from dashboard.bot_curve import bot_curve
 from dashboard.changes import change_rows
 from dashboard.figures import PERIODS
 from dashboard.paging import Page, page
@@ -204,16 +205,20 @@ def bot_chart_json(request: HttpRequest, bot_id: int) -> HttpResponse:
 
 @require_GET
 def bot_equity_json(request: HttpRequest, bot_id: int) -> HttpResponse:
-    """Columns of the bot's equity: time in seconds UTC, equity in quote; at most EQUITY_POINTS points."""
+    """Columns of the bot's equity: time in seconds UTC, equity in quote; at most EQUITY_POINTS points.
+
+    base is what the gain of ?period= is measured from, see bot_curve().
+    """
     bot = get_object_or_404(Bot.objects.owned_by(request.user).select_related("market"), pk=bot_id)
     days = PERIODS[parameters.choice(request.GET, "period", PERIODS, "7d")]
-    since = None if days is None else timezone.now() - timedelta(days=days)
-    time, equity = charts.downsample(*figures.bot_curve(bot, since), EQUITY_POINTS)
+    now = timezone.now()
+    curve = bot_curve(bot, None if days is None else now - timedelta(days=days), now)
+    time, equity = charts.downsample(curve.time, curve.equity, EQUITY_POINTS)
     return JsonResponse(
         {
             "time": [int(at) for at in time],
             "equity": equity,
-            "base": float(bot.allocation),
+            "base": curve.base,
             "currency": bot.market.quote,
             "digits": formats.money_digits(bot.market.quote),
         }

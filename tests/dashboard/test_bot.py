@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from django.utils import timezone
 
 from bots import services
-from bots.models import Account, Bot, Event, Run
+from bots.models import Account, Bot, EquitySnapshot, Event, Run
 from dashboard.views.bot_actions import ACTIONS
 from markets.models import Exchange, Feed, Market
 from tests.dashboard.cast import make_bot, make_draft
@@ -128,11 +130,40 @@ def test_the_chart_gets_order_lines_trade_markers_and_the_average_price(page, bo
 
 
 def test_the_equity_is_thinned_to_a_thousand_points(page, bot, django_assert_num_queries):
-    # session, user, bot with market, snapshots
-    with django_assert_num_queries(4):
+    # session, user, bot with market, runs, snapshots, the last one before
+    with django_assert_num_queries(6):
         data = page(f"/bots/{bot.pk}/equity.json").json()
-    assert len(data["time"]) == len(data["equity"]) == 109
-    assert data["equity"][-1] == 1019.9
+    assert len(data["time"]) == len(data["equity"]) == 110
+    assert data["equity"][-2:] == [1019.9, 1023.5]  # the last snapshot, and as it stands
+
+
+def test_the_equity_of_a_changed_bot_rises_in_time_and_keeps_the_profit_of_its_runs(page, bot):
+    first = bot.runs.get()
+    seam = timezone.now().replace(microsecond=0) - timedelta(minutes=30)
+    EquitySnapshot.objects.filter(time__gt=seam).delete()
+    Run.objects.filter(pk=first.pk).update(status="stopped", stopped_at=seam, equity=1198)
+    second = Run.objects.get(pk=first.pk)
+    second.pk, second.number, second.status, second.stopped_at = None, 2, "running", None
+    second.allocation, second.equity, second.started_at = Decimal(3000), Decimal(3010), seam
+    second.save()
+    for run, equity in ((first, 1198), (second, 3000)):
+        EquitySnapshot.objects.create(bot=bot, run=run, time=seam, equity=equity, cash=0, position=0, price=1)
+    for period in ("1d", "all"):
+        data = page(f"/bots/{bot.pk}/equity.json?period={period}").json()
+        assert all(one < other for one, other in pairwise(data["time"]))
+        at = data["time"].index(int(seam.timestamp()))
+        assert data["equity"][at - 1] == pytest.approx(3017.0, abs=0.2)
+        assert data["equity"][at:] == [3198.0, 3208.0]
+        assert data["base"] == 3000.0
+
+
+def test_the_gain_of_a_period_is_measured_from_the_last_equity_before_it(page, bot):
+    run = bot.runs.get()
+    EquitySnapshot.objects.create(
+        bot=bot, run=run, time=timezone.now() - timedelta(days=2), equity=1011, cash=0, position=0, price=1
+    )
+    bases = {period: page(f"/bots/{bot.pk}/equity.json?period={period}").json()["base"] for period in ("1d", "7d")}
+    assert bases == {"1d": 1011.0, "7d": 1000.0}
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
+from django.utils import timezone
 
-from bots import runs, services
-from bots.models import Balance, Bot, Run
+from bots import equity, runs, services
+from bots.models import Balance, Bot, EquitySnapshot, Run
 from markets import candles
 from markets.models import Market
 from tests.dashboard.cast import make_account, make_bot, make_draft, make_user
@@ -88,6 +91,19 @@ def test_the_difference_is_shown_before_a_running_bot_is_changed(page, client, r
     assert (running.status, running.params["lines"], running.allocation) == ("running", 39, 2000)
     assert Run.objects.get(number=2).allocation == 2000
     assert Run.objects.get(number=1).status == "stopped"
+
+
+def test_the_curve_of_a_bot_that_was_changed_rises_strictly_in_time(page, client, running):
+    sent = typed(page, running, param_lines="39")
+    equity.snapshot()
+    assert client.post(address(running), sent | {"then": "apply"}).status_code == 302
+    equity.snapshot()
+    assert EquitySnapshot.objects.update(time=timezone.now() - timedelta(minutes=1)) == 2
+    data = page(f"/bots/{running.pk}/equity.json?period=all").json()
+    assert len(data["time"]) == len(data["equity"]) > 1
+    assert all(one < other for one, other in pairwise(data["time"]))
+    gained = sum(run.equity - run.allocation for run in Run.objects.all())
+    assert data["equity"][-1] - data["base"] == pytest.approx(float(gained))
 
 
 def test_what_is_refused_is_said_and_the_form_comes_back(page, client, running):
