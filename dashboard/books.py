@@ -107,7 +107,8 @@ def books(owner: Owner, now: datetime) -> list[Book]:
 
 class Curve(NamedTuple):
     """Columns over time (seconds UTC). equity: of the runs alive then; pnl: of all runs; drawdown: how far pnl lies
-    under the highest it was before in the period, never above zero. book (its key) and currency are "" without one.
+    under the highest it was before in the period, never above zero. base: pnl as the period began, from which its gain
+    is measured. book (its key) and currency are "" without one.
     """
 
     book: str
@@ -116,6 +117,7 @@ class Curve(NamedTuple):
     equity: list[float]
     pnl: list[float]
     drawdown: list[float]
+    base: float
 
 
 def curve(owner: Owner, key: str, days: int | None, now: datetime) -> Curve:
@@ -128,9 +130,10 @@ def curve(owner: Owner, key: str, days: int | None, now: datetime) -> Curve:
         cursor.execute(_CURVE, values | {"since": None if days is None else now - timedelta(days=days)})
         rows = cursor.fetchall()
     columns: list[list[Any]] = (
-        [list(column) for column in zip(*rows, strict=True)] if rows else [[""], [""], [], [], [], []]
+        [list(column) for column in zip(*rows, strict=True)] if rows else [[""], [""], [], [], [], [], [0.0]]
     )
-    return Curve(columns[0][0], columns[1][0], *columns[2:])
+    keys, currencies, *lists, bases = columns
+    return Curve(keys[0], currencies[0], *lists, bases[0])
 
 
 _CURVE = (
@@ -150,7 +153,9 @@ _CURVE = (
 )
 SELECT (SELECT mode || ':' || currency FROM chosen), (SELECT currency FROM chosen), max(at)::int8,
        (array_agg(equity ORDER BY from_last))[1],
-       (array_agg(pnl ORDER BY from_last))[1], min(drawdown)
+       (array_agg(pnl ORDER BY from_last))[1], min(drawdown),
+       coalesce((SELECT s.pnl FROM bots_booksnapshot s JOIN chosen USING (mode, currency)
+                 WHERE s.owner_id = %(owner)s AND s.time <= %(since)s::timestamptz ORDER BY s.time DESC LIMIT 1), 0)
 FROM placed
 -- Two points are a second apart at least, as the charts ask for; the first one has a place of its own.
 GROUP BY ceil((at - first) / greatest((extract(epoch FROM %(now)s::timestamptz) - first) / %(points)s, 1))

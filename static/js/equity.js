@@ -39,9 +39,10 @@ function start(element) {
       series.setData([]);
       return;
     }
-    const base = data[curve][0];
+    // The period's gain is measured from what was known before its first point; other curves from their own first.
     const gains = data.pnl ?? data.equity;
-    data.change = gains.map((value) => value - gains[0]);
+    const base = data[curve] === gains ? data.base : data[curve][0];
+    data.change = gains.map((value) => value - data.base);
     series.applyOptions({
       baseValue: { type: "price", price: base },
       priceFormat: { type: "custom", minMove: 10 ** -data.digits, formatter: (value) => grouped(value, data.digits) },

@@ -77,6 +77,9 @@ def test_a_period_counts_from_the_last_equity_known_before_it(owner, bot):
     equity.sum_up()
     (book,) = money.books(owner, now)
     assert (book.week, book.month, book.pnl) == (10.0, 23.5, 23.5)
+    for days, told in ((7, book.week), (30, book.month), (None, book.pnl)):
+        curve = money.curve(owner, book.key, days, now)
+        assert curve.pnl[-1] - curve.base == pytest.approx(told)  # the chart says what the figure above it says
 
 
 def test_a_run_that_ended_before_a_period_adds_nothing_to_it(owner, market):
@@ -131,7 +134,7 @@ def test_the_curve_takes_one_query_and_the_visitors_two(page, bot, django_assert
 
 def test_without_bots_the_curve_is_empty(page):
     assert page("/equity.json").json() == {
-        "book": "", "currency": "", "time": [], "equity": [], "pnl": [], "drawdown": [], "digits": 2,
+        "book": "", "currency": "", "time": [], "equity": [], "pnl": [], "drawdown": [], "base": 0.0, "digits": 2,
     }  # fmt: skip
 
 
