@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -94,10 +94,19 @@ def ask(
         bars=len(candles),
     )  # fmt: skip
     asked.digest = digest(asked, candles)
-    known = Backtest.objects.owned_by(owner).filter(digest=asked.digest, state__in=[*OPEN, State.DONE]).first()
-    if known is not None:
-        return known, False
-    asked.save()
+    return _stored_once(asked)
+
+
+def _stored_once(asked: Backtest) -> tuple[Backtest, bool]:
+    """Whoever asks the same at the same time waits here, and finds the other's."""
+    own = Backtest.objects.owned_by(asked.owner).filter(digest=asked.digest, state__in=[*OPEN, State.DONE])
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [asked.digest, asked.owner_id])
+        known = own.first()
+        if known is not None:
+            return known, False
+        asked.save()
     return asked, True
 
 

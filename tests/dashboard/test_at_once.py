@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from bots import services
+from bots import backtests, services
 from bots.kinds.parameters import ParamsError
-from bots.models import Bot
+from bots.models import Backtest, Bot
 from dashboard.api import bot_input
 from tests.dashboard.cast import PARAMS, make_account, make_market, make_user
 
@@ -79,6 +79,18 @@ def test_a_bot_created_twice_at_once_through_the_api_is_refused_as_in_the_form(c
     assert isinstance(told, ParamsError)
     assert told.problems == {"name": "name must be new among owner's bots; 'Mine' is taken."}
     assert Bot.objects.count() == 1
+
+
+def test_a_backtest_asked_for_twice_at_once_is_computed_once(cast):
+    owner, _, market = cast
+
+    def ask() -> tuple[Backtest, bool]:
+        return backtests.ask(owner, "grid", PARAMS, {}, market, 60, Decimal(1000), None)
+
+    asked: list[tuple[Backtest, bool]] = []
+    told = while_another_waits(lambda: asked.append(ask()), ask)
+    assert [asked[0][1], told[1]] == [True, False]
+    assert told[0] == asked[0][0] == Backtest.objects.get()
 
 
 def test_a_bot_renamed_to_a_name_that_is_just_taken_keeps_its_own(cast):
