@@ -115,6 +115,20 @@ def _require_changeable(bot: Bot, run: Run) -> None:
         validate(bot.kind, bot.params, bot.market, bot.timeframe, bot.allocation, bot.limits)
     except ParamsError as error:
         raise Refused(str(error)) from error
+    if _holds(run, bot):
+        raise Refused(
+            f"run {run.number} of {bot.name} has these settings already; a new name is saved without a change."
+        )
+
+
+def _holds(run: Run, bot: Bot) -> bool:
+    """Whether a run has the settings of a bot, defaults filled in: beginning anew would only trade and cost."""
+    kind = KINDS[bot.kind]
+    try:
+        held = kind.read(run.params), limits.read(run.limits)
+    except ParamsError:  # of an older version: the change brings it up to date
+        return False
+    return run.allocation == bot.allocation and held == (kind.read(bot.params), limits.read(bot.limits))
 
 
 def _configure(bot: Bot, by: str, old: Run) -> None:

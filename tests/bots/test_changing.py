@@ -54,9 +54,24 @@ def ledger(run) -> tuple[Decimal, Decimal]:
     return cash, position
 
 
-def test_the_same_settings_take_everything_over_without_a_fee(running, account):
+def limited(bot, loss: float = 99.0) -> Bot:
+    """The bot with a limit that changes no order."""
+    bot.limits = {"max_daily_loss": loss}
+    return bot
+
+
+def test_a_change_that_changes_nothing_is_refused_and_the_run_goes_on(running):
+    run, orders = Run.objects.get(), working(Run.objects.get())
+    running.params, running.name = GRID | {"stop_loss": None}, "Renamed"
+    with pytest.raises(Refused, match="run 1 of Renamed has these settings already"):
+        services.change(running, sell_rest=False)
+    assert (Run.objects.get(), Run.objects.get().status, working(run)) == (run, "running", orders)
+
+
+def test_a_change_that_touches_no_order_takes_everything_over_without_a_fee(running, account):
     before, old = wealth(account), Run.objects.get()
     assert old.position > 0
+    limited(running)
     found = services.change(running, sell_rest=False, by="ann")
     old.refresh_from_db()
     new = Run.objects.get(number=2)
@@ -110,7 +125,7 @@ def test_orders_that_stay_are_told_from_those_that_go_and_come(running):
     after = working(found.run)
     assert {key[:1] + key[2:3] for key in (*found.kept, *found.placed)} == after
     assert {key[:1] + key[2:3] for key in (*found.kept, *found.canceled)} == before
-    same = services.change(fresh(running), sell_rest=False)
+    same = services.change(limited(fresh(running)), sell_rest=False)
     assert (len(same.kept), same.canceled, same.placed) == (len(after), [], [])
 
 
@@ -148,7 +163,7 @@ def test_every_kind_is_changed_and_its_ledger_is_whole(running, account, slug, c
     close(bars(*((98, 104, 91, 95), (95, 99, 88, 98)) * 20, start=NOW))
     runs.advance_due()
     before = wealth(account)
-    found = services.change(fresh(running), sell_rest=False)
+    found = services.change(limited(fresh(running)), sell_rest=False)
     assert wealth(account) == before - found.fee
     for run in Run.objects.all():
         assert ledger(run) == (run.cash, run.position)
@@ -179,7 +194,7 @@ def test_what_cannot_be_changed_is_refused_and_nothing_happens(running, account,
     before, trades = wealth(account), Trade.objects.count()
     for act in (services.foresee, services.change):
         with pytest.raises(Refused, match=sentence):
-            act(running, False)
+            act(limited(running), False)
     assert (wealth(account), Trade.objects.count(), Run.objects.count()) == (before, trades, 1)
 
 

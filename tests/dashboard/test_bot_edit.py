@@ -106,6 +106,20 @@ def test_the_curve_of_a_bot_that_was_changed_rises_strictly_in_time(page, client
     assert data["equity"][-1] - data["base"] == pytest.approx(float(gained))
 
 
+def test_without_a_change_the_run_goes_on_as_it_is(page, client, running):
+    for change in ({}, {"name": "Renamed"}):
+        for then in ("review", "apply"):
+            answer = client.post(address(running), typed(page, running, **change) | {"then": then})
+            assert "Nothing was changed: run 1 of" in answer.content.decode()
+    assert Run.objects.get().status == "running"
+
+
+def test_what_was_saved_for_the_next_start_can_still_be_applied(page, client, running):
+    client.post(address(running), typed(page, running, param_lines="39") | {"then": "later"})
+    assert client.post(address(running), typed(page, running) | {"then": "apply"}).status_code == 302
+    assert Run.objects.get(number=2).params["lines"] == 39
+
+
 def test_what_is_refused_is_said_and_the_form_comes_back(page, client, running):
     sent = typed(page, running, allocation="900000")
     for then in ("review", "apply"):
