@@ -35,8 +35,8 @@ def edit_bot(request: HttpRequest, bot_id: int) -> HttpResponse:
         messages.warning(request, f"{bot.name} is of the kind {bot.kind}, which is not installed.")
         return redirect(bot)
     alive = bot.status in services.ALIVE
-    sent: dict[str, Any] = request.POST.dict() if request.method == "POST" else {}
     shown = settings_typed(bot)
+    sent = _sent(request, shown) if request.method == "POST" else {}
     typed = sent or (shown | typed_in_address(request) if TYPED in request.GET else shown)
     fragment = wants_fragment(request) and request.method == "GET"
     form = own_form_for(bot.kind)(typed, instance=_copy(bot), owner=request.user, trying=fragment)
@@ -45,6 +45,11 @@ def edit_bot(request: HttpRequest, bot_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         return _saved(request, bot, form, alive)
     return _again(request, bot, form, alive)
+
+
+def _sent(request: HttpRequest, shown: dict[str, str]) -> dict[str, Any]:
+    """What was typed. Fields that a run holds fixed are not sent, though it may have ended since they were shown."""
+    return {name: shown[name] for name in services.FIXED_WHILE_ALIVE if name in shown} | request.POST.dict()
 
 
 def _again(request: HttpRequest, bot: Any, form: OwnBotForm, alive: bool) -> HttpResponse:
@@ -86,9 +91,15 @@ def _saved(request: HttpRequest, bot: Any, form: OwnBotForm, alive: bool) -> Htt
     except services.Refused as refusal:
         messages.warning(request, f"Nothing was changed: {refusal}")
         return _again(request, bot, form, alive)
+    if not alive and then == "review":
+        messages.warning(request, f"{bot.name} does not run any more: there is no run to change, save it instead.")
+        return _again(request, bot, form, alive)
     saved = form.stored(by)
     if saved is None:
         return _again(request, bot, form, alive)
+    if not alive and then == "apply":
+        messages.warning(request, f"{saved.name} was stopped meanwhile: it is saved, and holds from the next start.")
+        return redirect(saved)
     messages.success(request, f"{saved.name} is saved{'; it holds from the next start' if alive else ''}.")
     return redirect(saved)
 

@@ -120,6 +120,19 @@ def test_what_was_saved_for_the_next_start_can_still_be_applied(page, client, ru
     assert Run.objects.get(number=2).params["lines"] == 39
 
 
+def test_a_bot_that_was_stopped_in_another_tab_is_saved_and_it_is_said(page, client, running):
+    fixed = services.FIXED_WHILE_ALIVE
+    sent = {name: value for name, value in typed(page, running, param_lines="39").items() if name not in fixed}
+    services.stop(running, close_position=False)
+    answer = client.post(address(running), sent | {"then": "review"})
+    assert answer.context["form"].errors == {}
+    assert "does not run any more" in answer.content.decode()
+    answer = client.post(address(running), sent | {"then": "apply"}, follow=True)
+    assert "was stopped meanwhile: it is saved" in answer.content.decode()
+    running.refresh_from_db()
+    assert (running.status, running.params["lines"], Run.objects.count()) == ("stopped", 39, 1)
+
+
 def test_what_is_refused_is_said_and_the_form_comes_back(page, client, running):
     sent = typed(page, running, allocation="900000")
     for then in ("review", "apply"):
