@@ -122,6 +122,8 @@ def _starved(bot: Any, run: Run, feed: Feed | None, now: datetime) -> str:
     if feed.synced_to is None:
         return f"Waiting for a candle: {name} has none yet."
     closed = _clock(feed.synced_to + _length(run))
+    if feed.ahead(now):
+        return f"Waiting for a candle: {name} has them up to {closed}, later than now. Was the clock set back?"
     return f"Waiting for a candle: {name} is behind, its last one closed at {closed}." if feed.late(now) else ""
 
 

@@ -185,8 +185,17 @@ class Feed(models.Model):
         return oldest if self.needed_from is None else min(oldest, self.needed_from)
 
     def late(self, now: datetime) -> bool:
-        """Whether its last candle is older than it should be. One that is open or just closing is no delay."""
-        return self.synced_to is not None and now.timestamp() - self.synced_to / 1000 > 4 * self.timeframe + 60
+        """Whether its last candle is older than it should be, or ahead of the clock, so that none follows for long.
+
+        One that is open or just closing is no delay.
+        """
+        if self.synced_to is None:
+            return False
+        return now.timestamp() - self.synced_to / 1000 > 4 * self.timeframe + 60 or self.ahead(now)
+
+    def ahead(self, now: datetime) -> bool:
+        """Whether its last candle opens later than now, by more than clocks differ: this one was set back."""
+        return self.synced_to is not None and self.synced_to / 1000 - now.timestamp() > 60
 
 
 class CandleGap(models.Model):

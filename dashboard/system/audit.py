@@ -119,9 +119,19 @@ def _jobs(now: datetime) -> Iterator[Check]:
     value = "the broker does not answer" if workers is None else f"{len(workers)} answer"
     grade = Grade.GOOD if workers else Grade.BROKEN
     yield Check("Workers", value, "≥ 1", grade, "Start one: nothing trades without.")
-    overdue = [job.name for job in jobs.jobs() if job.is_overdue(now)]
+    every = jobs.jobs()
+    overdue = [job.name for job in every if job.is_overdue(now)]
     grade = Grade.BROKEN if overdue else Grade.GOOD
     yield Check("Jobs that are overdue", ", ".join(overdue) or "none", "none", grade, "Is beat running? See beat.log.")
+    yield _clock(every, now)
+
+
+def _clock(every: Iterable[jobs.Job], now: datetime) -> Check:
+    ahead = [job.name for job in every if job.is_ahead(now)]
+    ahead += [str(feed) for feed in Feed.objects.alive() if feed.ahead(now)]
+    grade = Grade.BROKEN if ahead else Grade.GOOD
+    advice = "The clock was set back: set it right. Jobs go on by themselves, candles when it has caught up."
+    return Check("Jobs and feeds ahead of the clock", ", ".join(ahead) or "none", "none", grade, advice)
 
 
 def _pool() -> Iterator[Check]:

@@ -34,6 +34,10 @@ class Job:
         """Three periods late, and the minutes after which beat notes what it started."""
         return bool(self.last and self.every and now > self.last + 3 * self.every + NOTED_AFTER)
 
+    def is_ahead(self, now: datetime) -> bool:
+        """Started later than now: the clock was set back since."""
+        return bool(self.last and self.last > now + NOTED_AFTER)
+
 
 def jobs() -> list[Job]:
     enabled = PeriodicTask.objects.filter(enabled=True).select_related("interval").order_by("name")

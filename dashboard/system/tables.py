@@ -84,6 +84,8 @@ def _jobs(now: datetime) -> Table:
 def _due(job: jobs.Job, now: datetime) -> str:
     if job.is_overdue(now):
         return "overdue"
+    if job.is_ahead(now):
+        return "started in the future: was the clock set back?"
     return f"in {max((job.due - now).total_seconds(), 0):.0f} s" if job.due else "when beat looks"
 
 

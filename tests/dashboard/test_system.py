@@ -69,6 +69,19 @@ def test_late_feeds_overdue_jobs_and_a_missing_worker_are_broken(market):
     assert found["Workers"].value == "0 answer"
 
 
+def test_a_clock_that_was_set_back_is_told_by_jobs_and_feeds(client, staff, market):
+    schedules.create_missing()
+    hour_ahead = timezone.now() + timedelta(hours=1)
+    jobs.PeriodicTask.objects.filter(name="Sync candles").update(last_run_at=hour_ahead)
+    assert graded(Grade.GOOD)["Feeds"].value == "0 late, 0 failing of 1"
+    Feed.objects.update(synced_to=int(hour_ahead.timestamp() * 1000))
+    found = graded(Grade.BROKEN)
+    assert found["Feeds"].value == "1 late, 0 failing of 1"
+    assert found["Jobs and feeds ahead of the clock"].value == f"Sync candles, {Feed.objects.get()}"
+    assert client.get("/ready").json()["parts"]["feeds"] == {"ok": False, "says": "1 of 1 are late or failing"}
+    assert "started in the future: was the clock set back?" in client.get("/system/").content.decode()
+
+
 def test_findings_of_the_last_day_warn(db):
     Finding.objects.create(kind="repeated_query", place="bots", milliseconds=9, count=40, seen=7)
     Finding.objects.create(
