@@ -67,8 +67,8 @@ def require_exchange(ccxt_id: str) -> None:
 
 def _require(ccxt_id: str) -> None:
     _place("ccxt")
-    # Each exchange has its endpoints there, and nothing else lies there.
-    if not ccxt_id.isidentifier() or find_spec(f"ccxt.abstract.{ccxt_id}") is None:
+    # Each exchange has its endpoints there, and nothing else lies there but the package's own __init__.
+    if not ccxt_id.isidentifier() or ccxt_id.startswith("_") or find_spec(f"ccxt.abstract.{ccxt_id}") is None:
         raise GatewayError(f"There is no exchange {ccxt_id!r} in ccxt.", permanent=True)
 
 

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 class Entry(ModelEntry):  # type: ignore[misc]
     """A job that was last started now at the latest."""
 
+    last_run_at: datetime
+
     def is_due(self) -> Any:
         now = self._default_now()
         if self.last_run_at > now:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 BAD_INPUT = 2
+NUMBERS = {"int": "a whole number", "float": "a number"}
 
 
 def bad_input(sentence: str) -> CommandError:
@@ -36,4 +38,9 @@ def _refuse(message: str) -> NoReturn:
     """argparse's "argument --end: must be …" as the sentence "--end must be …"."""
     _, argument, rest = message.rpartition("argument ") if message.startswith("argument ") else ("", "", message)
     sentence = rest.replace(": ", " ", 1) if argument else rest
+    sentence = re.sub(r"invalid (int|float) value: (.*)", lambda found: _number(*found.groups()), sentence)
     raise bad_input(sentence if sentence.endswith(".") else f"{sentence}.")
+
+
+def _number(kind: str, value: str) -> str:
+    return f"must be {NUMBERS[kind]}, not {value}"

@@ -92,6 +92,10 @@ def test_the_simulated_exchange_is_backfilled_likewise(exchange, market, capsys)
         (["backfill_candles", "--timeframe", "7m"], "--timeframe must be one of 1m"),
         (["backfill_candles", "--since", "yesterday"], "--since must be a date such as 2026-01-31"),
         (["backfill_candles", "--since", "1970-01-01"], "--since must be 2009-01-03 or later"),
+        (["add_exchange", "x", "--ccxt-id", "__init__"], "There is no exchange '__init__' in ccxt"),
+        (["backfill_candles", "--since", "2099-01-01"], "--since must be in the past of .*, not 2099-01-01T00:00"),
+        (["audit_performance", "--hours", "x"], "^--hours must be a whole number, not 'x'\\.$"),
+        (["cache", "stats", "--hours", "nan"], "^--hours must be a whole number, not 'nan'\\.$"),
         (["backfill_candles", "--until", "2020-01-01"], "--until must be later than --since"),
     ],
 )
@@ -108,7 +112,11 @@ def test_what_cannot_be_is_refused_in_a_sentence(exchange, market, command, sent
 
 def test_a_file_that_is_no_json_or_no_object_is_refused(db, tmp_path):
     path = tmp_path / "config.json"
-    for text, sentence in (("{", "is not JSON"), ("[]", "must be a JSON object"), ('{"secret": "s"}', "must not hold")):
+    for text, sentence in (
+        ("{", "is not JSON"), ("[]", "must be a JSON object"), ('{"secret": "s"}', "must not hold"),
+        ('{"rateLimit": NaN}', "is not JSON: Out of range"), ('{"rateLimit": 1e999}', "is not JSON: Out of range"),
+        ("[" * 200_000, "is nested too deeply"),
+    ):  # fmt: skip
         path.write_text(text)
         with pytest.raises(CommandError, match=sentence):
             call_command("add_exchange", "x", ccxt_id="kraken", ccxt_config=path)

@@ -21,17 +21,22 @@ class Command(SentenceCommand):
         parser.add_argument("--name", default="", help="as shown on pages; ccxt's own if left out")
 
     def handle(self, **options: Any) -> None:
-        config = _read(options["ccxt_config"]) if options["ccxt_config"] else {}
         try:
+            config = _read(options["ccxt_config"]) if options["ccxt_config"] else {}
             exchange = add_exchange(options["slug"], options["ccxt_id"], config, options["name"])
         except ExchangeRefused as refusal:
             raise bad_input(str(refusal)) from None
+        except RecursionError:
+            raise bad_input(f"--ccxt-config {options['ccxt_config']} is nested too deeply.") from None
         self.stdout.write(f"Added {exchange.name} as {exchange.slug}. Next: manage.py sync_markets {exchange.slug}")
 
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
+        # Python reads NaN and 1e999, PostgreSQL stores neither.
+        json.dumps(found, allow_nan=False)
+        return found
     except OSError as error:
         raise bad_input(f"--ccxt-config {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from django.core.management.base import CommandError, CommandParser
@@ -39,6 +40,7 @@ class Command(SentenceCommand):
         progress = Progress(sys.stderr)
         try:
             source = gateway.connect(market.exchange, patience=PATIENCE_S)
+            _refuse_the_future(since, source.now_ms())
             result = backfill(market, options["timeframe"], since, until, source, progress=progress.show)
         except GatewayError as error:
             progress.end()
@@ -56,6 +58,12 @@ def _refuse_what_would_be_forgotten(market: Market, seconds: int, since: int) ->
             f"The feed of {market.symbol} keeps {feed.keep_days} days, and what is older would be deleted again: "
             "set its keep_days higher, or to 0, in the admin first."
         )
+
+
+def _refuse_the_future(since: int, now: int) -> None:
+    if since >= now:
+        moments = [datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="minutes") for ms in (now, since)]
+        raise bad_input(f"--since must be in the past of the exchange, where it is {moments[0]}, not {moments[1]}.")
 
 
 def _sentence(market: Market, told: dict[str, int]) -> str:
