@@ -7,6 +7,7 @@ from urllib.parse import urljoin, urlsplit
 from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
+from django.views.defaults import bad_request
 
 # Pages of development tools; they and Django's tracebacks bring inline scripts.
 _TOOLS = ("/silk/", "/__debug__/")
@@ -69,11 +70,15 @@ def written(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
 
 
 def no_null_bytes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """A NUL in an address of the admin is a bad request: its filters hand it on to PostgreSQL, which refuses it."""
+    """A NUL in a path is a bad request, in the admin in the query too: its filters hand it on to PostgreSQL.
+
+    Answered here: raised, it would be a traceback in the log for everybody who asks.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if request.path.startswith("/admin/") and "%00" in request.META.get("QUERY_STRING", ""):
-            raise BadRequest("The address holds a NUL byte.")
+        asked = request.META.get("QUERY_STRING", "") if request.path.startswith("/admin/") else ""
+        if "\0" in request.path or "%00" in asked:
+            return bad_request(request, BadRequest("The address holds a NUL byte."))
         return get_response(request)
 
     return middleware

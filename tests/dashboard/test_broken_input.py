@@ -38,8 +38,16 @@ def test_a_number_too_large_for_the_database_is_not_found(page, path):
 
 
 @pytest.mark.parametrize("path", ["/admin/bots/bot/", "/admin/bots/run/"])
-def test_a_null_byte_in_an_address_of_the_admin_is_a_bad_request(admin_client, path):
+def test_a_null_byte_in_an_address_of_the_admin_is_a_bad_request(admin_client, caplog, path):
     assert admin_client.get(f"{path}?kind=%00").status_code == 400
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize("path", ["/%00", "/bots/%00/", "/static/%00.css", "/admin/%00", "/api/%00", "/health%00"])
+def test_a_null_byte_in_any_path_is_a_bad_request_that_fills_no_log(admin_client, caplog, path):
+    answer = admin_client.get(path)
+    assert (answer.status_code, "Go to the overview" in answer.content.decode()) == (400, True)
+    assert not any(record.exc_info for record in caplog.records)
 
 
 @pytest.mark.parametrize("word", [*WORDS[:-1], "", "1"])
