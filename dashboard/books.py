@@ -132,8 +132,8 @@ def curve(owner: Owner, key: str, days: int | None, now: datetime) -> Curve:
     columns: list[list[Any]] = (
         [list(column) for column in zip(*rows, strict=True)] if rows else [[""], [""], [], [], [], [], [0.0]]
     )
-    keys, currencies, *lists, bases = columns
-    return Curve(keys[0], currencies[0], *lists, bases[0])
+    keys, currencies, time, equity, pnl, drawdown, bases = columns
+    return Curve(keys[0], currencies[0], time, equity, pnl, drawdown, bases[0])
 
 
 _CURVE = (
