@@ -37,6 +37,8 @@ function tell(index) {
 
 function draw() {
   data = { time: [], ...JSON.parse(document.getElementById("preview-chart").textContent) };
+  // What was not tried has no curve: an empty chart would show the axis of the one before.
+  document.querySelector("[data-had-run]").hidden = !data.time.length;
   equity.applyOptions({ baseValue: { type: "price", price: data.base ?? 0 } });
   equity.setData(data.time.map((time, i) => ({ time, value: data.equity[i] })));
   held.setData(data.time.map((time, i) => ({ time, value: data.held[i] })));
