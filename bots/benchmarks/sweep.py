@@ -8,6 +8,8 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations, islice
 from pathlib import Path
 
+import django
+
 from bots.engine.types import Terms
 from bots.kinds import KINDS
 from bots.sweep import Series, sweep
@@ -21,7 +23,7 @@ CORES = 2
 def measure_sweep(bars: int, pairs: int, terms: Terms, money: float, baseline: float) -> list[Row]:
     """What a sweep of the SMA job takes, indicators and all; baseline, ms, of its time."""
     # A fresh process: memory that other jobs took does not count, and nothing is computed yet.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), django.setup) as pool:
         taken, memory = pool.submit(_measure, bars, pairs, terms, money).result()
     name = f"sweep of {pairs:,} SMA pairs, {CORES} cores"
     return [

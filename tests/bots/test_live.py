@@ -441,6 +441,6 @@ def test_a_transaction_that_is_rolled_back_is_heard_of_again(bot, close):
             with transaction.atomic():
                 live.live_turn.react(run.pk, moment)
                 transaction.set_rollback(True)
-        live._turn(run.pk, broker, 2**62, set())
+        live._turn(run.pk, broker, 2**62, {})
     live.advance_due()
     assert stored(run) == exact(expected(bot, wandering(60)))

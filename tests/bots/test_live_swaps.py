@@ -410,7 +410,7 @@ def test_at_every_moment_the_money_adds_up_on_both_sides(bot, close, rates, acco
             for one in bots:
                 services.stop(one, close_position=True)
         broker = live.ExchangeBroker.of(Run.objects.select_related("bot", "market__exchange").get(pk=run.pk))
-        while live._turn(run.pk, broker, START + (49 if step < 2 else 54) * MINUTE, set()):
+        while live._turn(run.pk, broker, START + (49 if step < 2 else 54) * MINUTE, {}):
             turns += 1
             check()
     assert turns > 100
@@ -430,7 +430,7 @@ def test_money_on_its_way_when_a_worker_died_is_counted_once(bot, close, account
     assert (main(exchange, account), free(account)) == (9000, 9000)
     services.stop(bot, close_position=True)
     for _ in range(2):
-        live._turn(run.pk, broker, 0, set())
+        live._turn(run.pk, broker, 0, {})
     assert LiveSession.objects.get(run=run).margin == "to return"
     live_money.mirror(account, live_money.ask(probe))
     assert (main(exchange, account), free(account)) == (9000, 9000)

@@ -13,7 +13,16 @@ from pathlib import Path
 from orchestrator.home import PROJECT
 
 # Commands start twice as fast when they find the bytecode of the sources, so it is written whatever the machine wants.
-UNSET = ("PYTHONDONTWRITEBYTECODE", "DATABASE_URL", "REDIS_URL", "SERVER_BINARIES", "HOST", "PORT", "LIVE_PORT")
+UNSET = (
+    "PYTHONDONTWRITEBYTECODE",
+    "DJANGO_ALLOW_ASYNC_UNSAFE",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SERVER_BINARIES",
+    "HOST",
+    "PORT",
+    "LIVE_PORT",
+)
 
 
 def environment(home, **variables):

@@ -40,6 +40,8 @@ def known(operation, places):
 )
 def test_nothing_sent_brings_a_5xx_or_an_undocumented_answer(label, mode, token, places, site):
     operation = OPERATIONS[label]
+    # Called without the network, nobody would unpack what is packed on the way.
+    headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
     case = operation.as_strategy(MODES[mode], path_parameters=known(operation, places))
 
     @settings(
@@ -52,7 +54,7 @@ def test_nothing_sent_brings_a_5xx_or_an_undocumented_answer(label, mode, token,
     )
     @given(case)
     def attack(case):
-        answer = case.call("http://testserver", app=site, headers={"Authorization": f"Bearer {token}"})
+        answer = case.call("http://testserver", app=site, headers=headers)
         case.validate_response(answer, checks=CHECKS)
 
     attack()
