@@ -7,11 +7,13 @@ from django.contrib.auth import get_user_model
 from hypothesis import settings
 
 from bots import services
+from bots.book import Book
 from bots.engine.run import Engine
 from bots.engine.simulate import step
 from bots.engine.types import Terms
 from bots.kinds import KINDS
-from bots.models import Bot
+from bots.models import Bot, FundingPayment
+from bots.records import in_order
 from markets import candles as store
 from markets.models import Exchange, Feed, Market
 from markets.series import Candles
@@ -49,6 +51,17 @@ def play(kind: str, params: dict, candles: Candles, terms: Terms = Terms(), mone
     found = KINDS[kind]
     engine = Engine.new(found, found.read(params), terms, money)
     return engine, step(engine, candles)
+
+
+def replayed(run) -> Book:
+    """The exact ledger of a stored run, anew from its trades and funding payments."""
+    book = Book(run.allocation)
+    for row in in_order(run.trades.order_by("number"), run.funding_payments.all()):
+        if isinstance(row, FundingPayment):
+            book.pay(row.paid)
+        else:
+            book.apply(1 if row.side == "buy" else -1, row.price, row.amount, row.fee)
+    return book
 
 
 @pytest.fixture

@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 
 from bots import runs, services
-from bots.book import Book
 from bots.models import Event, FundingPayment, Position, Run
-from bots.records import in_order
 from markets import funding
 from markets.models import Market
 from markets.series import Candles
 from markets.surface import Rate
-from tests.bots.conftest import MINUTE, START, arrive, bars
+from tests.bots.conftest import MINUTE, START, arrive, bars, replayed
 from tests.bots.test_runs import exact, stored, wandering
 
 HOUR = 3_600_000
@@ -80,12 +78,7 @@ def test_the_figures_of_a_run_follow_from_its_trades_and_payments(short_bot, clo
     close(wandering())
     runs.advance_due()
     run.refresh_from_db()
-    book = Book(run.allocation)
-    for row in in_order(run.trades.order_by("number"), run.funding_payments.all()):
-        if isinstance(row, FundingPayment):
-            book.pay(row.paid)
-        else:
-            book.apply(1 if row.side == "buy" else -1, row.price, row.amount, row.fee)
+    book = replayed(run)
     assert (run.cash, run.position, run.cost, run.funding) == (book.cash, book.position, book.cost, book.funding)
     assert book.funding == sum(row.paid for row in run.funding_payments.all())
 

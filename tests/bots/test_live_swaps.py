@@ -10,13 +10,11 @@ import pytest
 from django.db.models import Sum
 
 from bots import halts, live, live_money, services
-from bots.book import Book
 from bots.kinds import KINDS
 from bots.models import Bot, Event, FundingPayment, LiveSession, Order, Run, Trade
-from bots.records import in_order
 from markets.models import Market, SimulatedOrder, SimulatedTransfer
 from markets.simulated_money import deposit, holdings, wallets
-from tests.bots.conftest import GRID, MINUTE, START, arrive, bars
+from tests.bots.conftest import GRID, MINUTE, START, arrive, bars, replayed
 from tests.bots.test_funding import FIRST, SHORT, expected, flat_until, paid, rates, short_bot, swap  # noqa: F401
 from tests.bots.test_live import account, fault, messages, on_book, rows  # noqa: F401 (a fixture)
 from tests.bots.test_runs import exact, stored, wandering
@@ -447,10 +445,5 @@ def test_the_book_follows_from_trades_and_payments(bot, close, rates):
     close(wandering(50))
     live.advance_due()
     run.refresh_from_db()
-    book = Book(run.allocation)
-    for row in in_order(run.trades.order_by("number"), run.funding_payments.all()):
-        if isinstance(row, FundingPayment):
-            book.pay(row.paid)
-        else:
-            book.apply(1 if row.side == "buy" else -1, row.price, row.amount, row.fee)
+    book = replayed(run)
     assert (run.cash, run.position, run.cost, run.funding) == (book.cash, book.position, book.cost, book.funding)

@@ -146,6 +146,7 @@ def test_a_page_that_closes_is_forgotten(stream, ask, cookie, origin):
     answer.close()
     answer.connection.close()
     until(lambda: len(stream.hub) == 0)
+    assert json.load(ask("/live/health"))["clients"] == 0
 
 
 def test_too_many_pages_of_one_user_are_refused(stream, ask, cookie, origin, monkeypatch):

@@ -67,7 +67,7 @@ def test_counts_are_sent_by_themselves_after_an_outage_too(server, raw, monkeypa
     cache.fetch(TICKER, "BTC", 1, lambda: 1.0)
     cache.store.flush()
     server.start()
-    until(lambda: figures(raw, ["ticker"])["ticker"].misses == 1, 10, "the counts arrive")
+    assert until(lambda: figures(raw, ["ticker"])["ticker"].misses, 10, "the counts arrive") == 1
 
 
 def test_keys_that_are_read_often_are_known(cache, redis):
