@@ -98,23 +98,6 @@ def test_gaps_between_stored_candles_are_found(market):
     assert candles.gaps(market.pk, 60, start=int(made.time[7])) == expected[1:]
 
 
-class Shelf:
-    """A source that holds candles and gives at most three at a time."""
-
-    def __init__(self, stock: Candles) -> None:
-        self.stock = stock
-
-    def fetch_ohlcv(self, symbol, timeframe, since, limit):
-        return [row for row in self.stock.rows() if row[0] >= since][: min(3, limit)]
-
-
-def test_backfill_pages_through_the_window_and_no_further(market):
-    made = made_candles(20)
-    written = candles.backfill(Shelf(made), market.pk, "BTC/USDT", 60, int(made.time[2]), int(made.time[15]))
-    assert written == 13
-    assert same(candles.load(market.pk, 60), made[2:15])
-
-
 def test_real_candles_survive_the_round_trip(market):
     real = real_candles("binance_BTCUSDT_1m_2024.csv.gz")
     assert candles.upsert(market.pk, 60, real) == len(real)

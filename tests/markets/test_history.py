@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from markets import candles, history, packing
+from markets.candles import reading, writing
 from markets.history import BLOCK
 from markets.models import Exchange, HistoryBlock, Market
 from markets.series import Candles
@@ -32,7 +33,7 @@ def decimals(count: int, start: int = START, seed: int = 1) -> Candles:
 
 def rows(market, timeframe=60):
     """What is stored, without blocks."""
-    return candles._rows(market.pk, timeframe, None, None, None)
+    return reading._rows(market.pk, timeframe, None, None, None)
 
 
 def numbers():
@@ -91,7 +92,7 @@ def test_every_window_of_a_packed_history_is_the_window_of_its_rows(market):
         for end in ends:
             for limit in (None, 10, BLOCK + 1, 2 * BLOCK):
                 found = candles.load(market.pk, 60, start, end, limit)
-                assert same(found, candles._rows(market.pk, 60, start, end, limit)), (start, end, limit)
+                assert same(found, reading._rows(market.pk, 60, start, end, limit)), (start, end, limit)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -266,7 +267,7 @@ def test_whatever_is_done_to_the_rows_the_blocks_follow(acts):
         cursor.execute("TRUNCATE markets_historyblock, markets_candle")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(history, "BLOCK", 64)
-        patch.setattr(candles, "_MANY", 30)
+        patch.setattr(writing, "_MANY", 30)
         candles.upsert(market.pk, 60, made[100:400])
         candles.load(market.pk, 60)
         assert len(numbers()) > 3
