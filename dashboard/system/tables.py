@@ -9,6 +9,8 @@ from typing import Any
 from dashboard import formats
 from dashboard.system import database, jobs, processes
 from markets.models import Feed
+from orchestrator import cache
+from orchestrator.cache import report
 from orchestrator.models import Finding, Sample
 from orchestrator.observability import samples
 from orchestrator.observability.samples import Summary
@@ -43,6 +45,7 @@ def all_tables(summaries: list[Summary], now: datetime) -> list[Table]:
         _jobs(now),
         _processes(now),
         _pool(),
+        _cache(),
         _feeds(now),
         _tables(),
         _statements(),
@@ -149,6 +152,12 @@ def _tables() -> Table:
         for one in database.tables()
     ]
     return Table("database", "Database tables", columns, rows, "There are none.")
+
+
+def _cache() -> Table:
+    told = report.report(cache.of_this_process())
+    rows = [list(report.cells(line)) for line in told.lines if line.figures.reads]
+    return Table("cache", "Cache, 24 h", list(report.COLUMNS), rows, told.outage or "Nothing was asked for.")
 
 
 def _statements() -> Table:

@@ -20,6 +20,7 @@ from django.conf import settings
 from orchestrator.cache.entries import Version
 from orchestrator.cache.fetching import Cache, Compute
 from orchestrator.cache.link import Unreachable
+from orchestrator.cache.noticing import Noticed, noticed
 from orchestrator.cache.policies import (
     CANDLES,
     DAILY_PNL,
@@ -53,6 +54,7 @@ __all__ = [
     "PORTFOLIO",
     "TICKER",
     "Cache",
+    "Noticed",
     "Policy",
     "Source",
     "Unreachable",
@@ -63,6 +65,7 @@ __all__ = [
     "fetch_many",
     "generation",
     "keep",
+    "noticed",
     "of_this_process",
     "ping",
     "policy",

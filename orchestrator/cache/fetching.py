@@ -15,6 +15,7 @@ from orchestrator.cache import entries
 from orchestrator.cache.counts import Outcome
 from orchestrator.cache.entries import Entry, Version
 from orchestrator.cache.flights import Flight, Flights
+from orchestrator.cache.noticing import notice
 from orchestrator.cache.policies import Policy
 from orchestrator.cache.store import Store
 
@@ -45,6 +46,7 @@ class Cache:
         counted: Counter[Outcome] = Counter(outcomes.values())
         if not reading.shared:
             counted["local"] = len(found)
+        notice(policy.name, counted)
         self.store.count(policy, counted, time.perf_counter() - began)
         self.store.counts.add_hot(policy.name, outcomes)
         return {key: entry.value() for key, entry in found.items()}

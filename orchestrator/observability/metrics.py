@@ -25,6 +25,7 @@ REQUESTS = Histogram(
 )
 REQUEST_QUERIES = Histogram("orchestrator_request_queries", "Queries of a request.", ["view"], buckets=COUNTS)
 QUERIES = Histogram("orchestrator_query_seconds", "Time of a query.", ["operation"], buckets=SECONDS)
+CACHE_READS = Counter("orchestrator_cache_reads", "Keys that requests asked the cache for.", ["policy", "outcome"])
 TASKS = Histogram("orchestrator_task_seconds", "Run time of a task.", ["task", "state"], buckets=SECONDS)
 TASK_WAITS = Histogram("orchestrator_task_wait_seconds", "From sending a task to its start.", ["task"], buckets=SECONDS)
 CYCLES = Histogram("orchestrator_cycle_seconds", "Leading all due runs once.", ["mode"], buckets=SECONDS)

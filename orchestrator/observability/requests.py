@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from orchestrator.models import Finding
 from orchestrator.observability.findings import Place, report
-from orchestrator.observability.metrics import POOL, REQUEST_QUERIES, REQUESTS
+from orchestrator.observability.metrics import CACHE_READS, POOL, REQUEST_QUERIES, REQUESTS
 from orchestrator.observability.tally import Tally, tallied
 
 SLOW_SECONDS = 0.5
@@ -32,13 +32,17 @@ def measured(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[H
         _count(request, response, tally, seconds)
         user = _known_user(request)
         if user is not None and user.is_staff:
-            response.headers["Server-Timing"] = (
-                f'total;dur={1000 * seconds:.1f}, db;dur={1000 * tally.seconds:.1f};desc="{tally.queries} queries"'
-            )
+            response.headers["Server-Timing"] = _timing(tally, seconds)
         report(_place(request, user), tally, seconds, SLOW_SECONDS, Finding.Kind.SLOW_REQUEST)
         return response
 
     return middleware
+
+
+def _timing(tally: Tally, seconds: float) -> str:
+    total, database = f"total;dur={1000 * seconds:.1f}", f"db;dur={1000 * tally.seconds:.1f}"
+    asked, hits = tally.cache_reads
+    return f'{total}, {database};desc="{tally.queries} queries", cache;desc="{hits} of {asked} there"'
 
 
 def _known_user(request: HttpRequest) -> Any:
@@ -51,6 +55,8 @@ def _count(request: HttpRequest, response: HttpResponse, tally: Tally, seconds: 
     method = request.method if request.method in METHODS else "other"
     REQUESTS.labels(view, method, response.status_code).observe(seconds)
     REQUEST_QUERIES.labels(view).observe(tally.queries)
+    for (policy, outcome), keys in tally.cache.items():
+        CACHE_READS.labels(policy, outcome).inc(keys)
     pool = getattr(connection, "pool", None) if connection.vendor == "postgresql" else None
     if pool:
         figures = pool.get_stats()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connections
 
+from orchestrator.cache import Noticed, noticed
 from orchestrator.observability.metrics import QUERIES
 
 SLOW_QUERY_SECONDS = 0.05
@@ -28,6 +29,15 @@ def shape(sql: str) -> str:
     return _NUMBERS.sub("0", _LISTS.sub("(…)", " ".join(sql.split())))[:LONGEST]
 
 
+def repeated(statements: Mapping[str, int]) -> list[tuple[str, int]]:
+    """(shape, times) of the SELECTs among statements and their times that came as often as no page should ask."""
+    shapes: Counter[str] = Counter()
+    for sql, times in statements.items():
+        if sql[:6].upper() == "SELECT":
+            shapes[shape(sql)] += times
+    return [(text, times) for text, times in shapes.items() if times >= REPEATED]
+
+
 @dataclass(slots=True)
 class Tally:
     """queries and seconds of the whole; times of each raw statement; those that were slow, with their seconds."""
@@ -36,6 +46,14 @@ class Tally:
     seconds: float = 0.0
     statements: Counter[str] = field(default_factory=Counter)
     slow: list[tuple[str, float]] = field(default_factory=list)
+    cache: Noticed = field(default_factory=Counter)
+
+    @property
+    def cache_reads(self) -> tuple[int, int]:
+        """Keys that were asked of the cache, and those of them that were there."""
+        hits = sum(keys for (_, outcome), keys in self.cache.items() if outcome in {"hit", "stale", "waited"})
+        # What the memory of a process answered counts twice, as such and by what it was.
+        return sum(keys for (_, outcome), keys in self.cache.items() if outcome != "local"), hits
 
     def watch(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """Django's execute_wrapper: times one statement, those that fail included."""
@@ -56,13 +74,7 @@ class Tally:
 
     def repeated(self) -> list[tuple[str, int]]:
         """(shape, times) of the SELECTs that came again and again: one query a row, where one for all would do."""
-        if self.queries < REPEATED:
-            return []
-        shapes: Counter[str] = Counter()
-        for sql, times in self.statements.items():
-            if sql[:6].upper() == "SELECT":
-                shapes[shape(sql)] += times
-        return [(text, times) for text, times in shapes.items() if times >= REPEATED]
+        return repeated(self.statements) if self.queries >= REPEATED else []
 
 
 @contextmanager
@@ -70,6 +82,7 @@ def tallied() -> Iterator[Tally]:
     """Count the queries of all connections of this thread."""
     tally = Tally()
     with ExitStack() as stack:
+        tally.cache = stack.enter_context(noticed())
         for connection in connections.all():
             stack.enter_context(connection.execute_wrapper(tally.watch))
         yield tally

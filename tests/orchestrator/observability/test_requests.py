@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.auth import get_user_model
 
@@ -25,9 +27,10 @@ def test_every_request_is_counted_under_its_view(client, db):
     assert counts(requests.NO_VIEW) == unknown + 1
 
 
-def test_staff_alone_is_told_where_the_time_went(client, staff, owner):
+def test_staff_alone_is_told_where_the_time_went(client, staff, owner, redis):
     client.force_login(staff)
-    assert 'desc="' in client.get("/bots/")["Server-Timing"]
+    assert 'cache;desc="0 of 1 there"' in client.get("/bots/")["Server-Timing"]
+    assert re.search(r'db;dur=\d+\.\d;desc="\d+ queries"', client.get("/bots/")["Server-Timing"])
     client.force_login(owner)
     assert "Server-Timing" not in client.get("/bots/")
 
