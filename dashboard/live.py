@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -30,6 +30,7 @@ from django.http.request import validate_host  # noqa: E402
 
 from dashboard.live_hub import Client, Full, Hub  # noqa: E402
 from dashboard.live_sessions import session_user  # noqa: E402
+from orchestrator import page_store  # noqa: E402
 from orchestrator.notify import CHANNEL  # noqa: E402
 
 Scope: TypeAlias = dict[str, Any]
@@ -184,6 +185,7 @@ class Live:
                 async with await AsyncConnection.connect(_database(), autocommit=True) as database:
                     await database.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
                     if failures:
+                        await _forget_pages([page_store.EVERYBODY])
                         self.hub.publish_everything()
                     self.listening, failures = True, 0
                     await self._hear(database)
@@ -201,7 +203,14 @@ class Live:
                 continue
             # Rows of one shard are told one by one: a short wait makes one message of them.
             topics |= {notice.payload async for notice in database.notifies(timeout=GATHER)}
+            await _forget_pages(topics)
             self.hub.publish(topics)
+
+
+async def _forget_pages(topics: Iterable[str]) -> None:
+    """What a page fetches once it is told of a change must not be from before it."""
+    if not await asyncio.to_thread(page_store.drop, topics):
+        await asyncio.sleep(page_store.LIFETIME_MS / 1000)
 
 
 _session_user = sync_to_async(session_user)

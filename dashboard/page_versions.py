@@ -12,7 +12,7 @@ moved in markets where the owner has nothing) is as old as MINUTE at most.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
@@ -94,13 +94,23 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "backtests": (_marks("FROM bots_backtest one WHERE one.owner_id = %(owner)s"),),
 }
 PAGES = frozenset(_PARTS)
+# The one market whose prices a page shows.
+_MARKETS = {"bot": f"({_BOT_MARKET})", "market": "%(id)s::int"}
 
 
-def version(page: str, owner: int, subject: int | None, now: datetime) -> tuple[Any, ...]:
-    """Values that are the same as long as the page is, within MINUTE: one query. subject: id of the bot or market."""
+class Version(NamedTuple):
+    """marks are the same as long as the page is, within MINUTE; market: id of the one market that the page is about."""
+
+    marks: tuple[Any, ...]
+    market: int | None
+
+
+def version(page: str, owner: int, subject: int | None, now: datetime) -> Version:
+    """One query. subject: id of the bot or market."""
     # Where the page itself will be read, so that what it shows is never older than its version.
     alias = router.db_for_read(Bot) or DEFAULT_DB_ALIAS
     with connections[alias].cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(_PARTS[page])}", {"owner": owner, "id": subject})
-        marks: tuple[Any, ...] = cursor.fetchone()
-    return (int(now.timestamp()) // MINUTE, *marks)
+        columns = ", ".join((_MARKETS.get(page, "NULL"), *_PARTS[page]))
+        cursor.execute(f"SELECT {columns}", {"owner": owner, "id": subject})
+        market, *marks = cursor.fetchone()
+    return Version((int(now.timestamp()) // MINUTE, *marks), market)

@@ -9,6 +9,8 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.views.defaults import bad_request
 
+from orchestrator import notify, page_store
+
 # Pages of development tools; they and Django's tracebacks bring inline scripts.
 _TOOLS = ("/silk/", "/__debug__/")
 
@@ -51,11 +53,15 @@ def content_security_policy(
 
 
 def written(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """A cookie that changes with whatever a visitor changes: a proxy that keeps pages for a moment asks again then."""
+    """Who changes something is shown no page from before: not from the store in front of Django, nor from a proxy.
+
+    For a proxy there is a cookie that changes, too. What ends a session (logging out, a new password) is a change.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         if request.method not in {"GET", "HEAD", "OPTIONS"}:
+            page_store.drop(_changed_for(request))
             response.set_cookie(
                 "written",
                 secrets.token_hex(8),
@@ -67,6 +73,14 @@ def written(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
         return response
 
     return middleware
+
+
+def _changed_for(request: HttpRequest) -> list[str]:
+    """What an administrator changes may be anybody's: accounts, permissions, what there is to trade."""
+    if request.path.startswith("/admin/"):
+        return [page_store.EVERYBODY]
+    user = getattr(request, "_cached_user", None)  # who asked, even if logged out by now
+    return [notify.user_topic(user.pk)] if user is not None and user.pk else []
 
 
 def no_null_bytes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from django.db import connection
 
 CHANNEL = "changed"
+MARKETS = "market"  # every market
 
 
 def user_topic(owner_id: int) -> str:
@@ -22,7 +23,7 @@ def bot_topic(owner_id: int, bot_id: int) -> str:
 
 
 def market_topic(market_id: int) -> str:
-    return f"market:{market_id}"
+    return f"{MARKETS}:{market_id}"
 
 
 def changed(topics: Iterable[str]) -> None:

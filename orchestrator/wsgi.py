@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
+_django = get_wsgi_application()
 
-application = get_wsgi_application()
+from orchestrator.page_store import PageStore  # noqa: E402  its settings are set up by now
+
+application = PageStore(_django)
+# What was loaded by now is never garbage: left out of the searches for it, which stop every thread.
+get_resolver().url_patterns  # noqa: B018  the views, which would else be imported by the first request
+gc.collect()
+gc.freeze()

@@ -37,7 +37,7 @@ class Table:
 
 def all_tables(summaries: list[Summary], now: datetime) -> list[Table]:
     return [
-        _times("requests", "Pages", Sample.Metric.REQUEST, summaries, "No page was asked for."),
+        _times("requests", "Pages", Sample.Metric.REQUEST, summaries, "No page was asked for.", _page_store()),
         _times("tasks", "Tasks", Sample.Metric.TASK, summaries, "No task ran: is there a worker?"),
         _times("queries", "Queries", Sample.Metric.QUERY, summaries, "None."),
         _times("cycles", "Trading cycles", Sample.Metric.CYCLE, summaries, "No bot saw a candle."),
@@ -52,11 +52,17 @@ def all_tables(summaries: list[Summary], now: datetime) -> list[Table]:
     ]
 
 
-def _times(name: str, title: str, metric: str, summaries: list[Summary], empty: str) -> Table:
+def _page_store() -> str:
+    found = samples.page_store()
+    hits, looked = found.get("hit", 0), sum(found.values())
+    return f"{hits:,} of {looked:,} were answered in front of Django ({hits / looked:.0%})." if looked else ""
+
+
+def _times(name: str, title: str, metric: str, summaries: list[Summary], empty: str, note: str = "") -> Table:
     columns = [("Name", False), ("Count", True), ("p50, ms", True), ("p95, ms", True), ("p99, ms", True)]
     chosen = sorted((one for one in summaries if one.metric == metric), key=lambda one: -one.p95)
     rows = [[one.name, f"{one.count:,}", *(f"{ms:,.1f}" for ms in (one.p50, one.p95, one.p99))] for one in chosen]
-    return Table(name, title, columns, rows, empty)
+    return Table(name, title, columns, rows, empty, note)
 
 
 def _findings(now: datetime) -> Table:

@@ -3,6 +3,9 @@
 A page is kept for one session of one user, so that after a log-out or a new password it is out of reach, and by all
 that it shows: its address, page or fragment, host, who the user is, and its version (dashboard/page_versions.py). It
 holds no CSRF token: where one stands, each answer gets one of its own, masked anew.
+
+What is answered so may be answered again for a moment, to the same browser, without asking Django at all
+(orchestrator/page_store.py).
 """
 
 from __future__ import annotations
@@ -25,17 +28,22 @@ from django.utils.crypto import salted_hmac
 
 from dashboard import page_versions
 from dashboard.views.fragments import View, wants_fragment
-from orchestrator import cache
+from orchestrator import cache, notify
+from orchestrator.page_store import Keepable
 
 SUBJECTS = ("bot_id", "market_id")
 
 
 class _Place(NamedTuple):
-    """key: whose page, which; version: digest of what it follows from; etag: of both and the browser's CSRF secret."""
+    """key: whose page, which; version: digest of what it follows from; etag: of both and the browser's CSRF secret.
+
+    keepable: what the store in front of Django is told.
+    """
 
     key: str
     version: str
     etag: str
+    keepable: Keepable
 
 
 def token_place(request: HttpRequest) -> dict[str, str]:
@@ -59,7 +67,7 @@ def kept(page: str = "") -> Callable[[View], View]:
             known = get_conditional_response(request, etag=place.etag)
             if known is not None:
                 known.headers["ETag"] = place.etag
-                return known
+                return _marked(known, place)
             return _answer(request, place, lambda: view(request, *args, **kwargs))
 
         return wrapped
@@ -77,11 +85,24 @@ def _place(request: HttpRequest, page: str, subject: int | None) -> _Place:
     get_token(request)
     found = page_versions.version(page, user.pk, subject, timezone.now())
     rank = (user.get_username(), user.is_staff, user.is_superuser)
-    version = _digest(found, rank, getattr(staticfiles_storage, "manifest_hash", ""))
+    version = _digest(found.marks, rank, getattr(staticfiles_storage, "manifest_hash", ""))
     shape = "fragment" if wants_fragment(request) else "page"
     key = _digest(user.pk, request.session.session_key, shape, request.build_absolute_uri())
     secret = salted_hmac("dashboard.views.kept", request.META["CSRF_COOKIE"]).hexdigest()
-    return _Place(f"{user.pk}:{key}", version, f'W/"{_digest(key, version, secret)}"')
+    keepable = Keepable(request.resolver_match.view_name, _topics(page, user.pk, found.market))  # type: ignore[union-attr]
+    return _Place(f"{user.pk}:{key}", version, f'W/"{_digest(key, version, secret)}"', keepable)
+
+
+def _topics(page: str, user: int, market: int | None) -> tuple[str, ...]:
+    """All that the page may be fetched for by the event stream."""
+    if page == "markets":
+        return (notify.user_topic(user), notify.MARKETS)
+    return (notify.user_topic(user), *([notify.market_topic(market)] if market else []))
+
+
+def _marked(response: HttpResponse, place: _Place) -> HttpResponse:
+    response.keepable = place.keepable  # type: ignore[attr-defined]
+    return response
 
 
 def _digest(*parts: Any) -> str:
@@ -105,7 +126,7 @@ def _answer(request: HttpRequest, place: _Place, render: Callable[[], HttpRespon
         return render()
     mark, content_type, packed = found[place.key]
     content = zlib.decompress(packed).replace(mark.encode(), get_token(request).encode())
-    return HttpResponse(content, content_type=content_type, headers={"ETag": place.etag})
+    return _marked(HttpResponse(content, content_type=content_type, headers={"ETag": place.etag}), place)
 
 
 def _may_be_kept(response: HttpResponse) -> bool:

@@ -37,6 +37,7 @@ ORDER_LATENCY = Histogram(
     "orchestrator_order_latency_seconds", "From a stored order to the exchange's answer.", buckets=SECONDS
 )
 FINDINGS = Counter("orchestrator_findings", "Slow requests, slow or repeated queries, slow tasks.", ["kind"])
+PAGE_STORE = Counter("orchestrator_page_store", "Pages looked for in front of Django.", ["outcome"])
 POOL = Gauge("orchestrator_pool", "Database connections of the web processes.", ["figure"], multiprocess_mode="livesum")
 
 

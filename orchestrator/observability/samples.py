@@ -68,6 +68,12 @@ def pool() -> dict[str, float]:
     return {sample.labels["figure"]: sample.value for family in families for sample in family.samples}
 
 
+def page_store() -> dict[str, int]:
+    """How often pages were found in front of Django ("hit") and not ("miss"), since the processes were started."""
+    families = (family for family in registry().collect() if family.name == "orchestrator_page_store")
+    return {one.labels["outcome"]: int(one.value) for f in families for one in f.samples if "outcome" in one.labels}
+
+
 def take() -> int:
     """Store what changed since the last sample of this machine; rows written."""
     forget_ended()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import threading
@@ -9,11 +10,14 @@ import time
 
 import pytest
 import uvicorn
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
+from django.test import override_settings
 
 from dashboard import live
 from dashboard.live_hub import Hub
-from orchestrator import notify
+from orchestrator import notify, page_store
+from orchestrator.page_store import PageStore
 
 PATIENCE = 10.0
 
@@ -84,6 +88,40 @@ def test_a_change_reaches_its_owners_page_when_it_commits(ask, owner, stranger, 
     assert answer.readline() == b"retry: 2000\n"
     notify.changed([notify.bot_topic(stranger.pk, 1), notify.bot_topic(owner.pk, 5), "market:3", "market:4"])
     assert next(messages(answer)) == {"topics": ["market:3", f"user:{owner.pk}/bot:5"]}
+
+
+def test_what_a_page_fetches_when_it_is_told_of_a_change_is_not_from_before(
+    ask, owner, bot, client, cookie, origin, redis, monkeypatch
+):
+    monkeypatch.setattr(page_store, "LIFETIME_MS", 3_600_000)
+    site, client.cookies["csrftoken"] = PageStore(WSGIHandler()), "x" * 32
+    environ = {**client._base_environ(PATH_INFO=f"/bots/{bot.pk}/"), "HTTP_COOKIE": f"{cookie}; csrftoken={'x' * 32}"}
+
+    def shown():
+        answer = site(dict(environ), lambda *_: None)
+        return b"Renamed" in b"".join(answer), isinstance(answer, list)
+
+    assert [shown(), shown()] == [(False, False), (False, True)]
+    answer = ask(f"/live/?topics=user:{owner.pk}/bot:{bot.pk}", Cookie=cookie, Origin=origin)
+    answer.readline()
+    type(bot).objects.update(name="Renamed")
+    assert shown() == (False, True)
+    notify.changed([notify.bot_topic(owner.pk, bot.pk)])
+    assert next(messages(answer)) == {"topics": [f"user:{owner.pk}/bot:{bot.pk}"]}
+    assert [shown(), shown()] == [(True, False), (True, True)]
+
+
+def test_while_redis_is_away_pages_are_told_once_all_from_before_has_expired(monkeypatch):
+    slept = []
+    monkeypatch.setattr(page_store, "LIFETIME_MS", 30)
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    with override_settings(REDIS_URL="redis://127.0.0.1:1/0"):
+        monkeypatch.setattr(live.asyncio, "sleep", sleep)
+        asyncio.run(live._forget_pages(["market:3"]))
+    assert slept == [0.03]
 
 
 def test_it_listens_again_when_the_database_went_away(ask, owner, cookie, origin):
