@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from bots.models import Balance, Bot
-from tests.browser.test_journey import PAINTED, TOO_WIDE, log_in
+from tests.browser.test_journey import PAINTED, log_in
 
 pytestmark = pytest.mark.browser
 
@@ -17,38 +17,6 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def money(bot):
     Balance.objects.create(account=bot.account, currency="USDT", free=Decimal(5000))
-
-
-def test_a_bot_is_made_with_a_live_preview_and_started(watched, money):
-    page = watched.page
-    log_in(page)
-    page.goto("/bots/")
-    page.get_by_role("link", name="New bot").click()
-    page.get_by_role("link", name=re.compile("^Grid")).click()
-    page.wait_for_function(PAINTED, arg="#candles")
-    page.wait_for_function(PAINTED, arg="#preview-equity")
-    expect(page.locator("#preview")).to_contain_text("At worst")
-    assert page.evaluate(TOO_WIDE) <= 0
-
-    shown = page.locator("#preview")
-    page.get_by_label("Upper price").fill("80")
-    expect(page.locator("[data-problem=param_upper]")).to_contain_text("upper must be above lower")
-    with page.expect_response(re.compile("param_upper=112.*")):
-        page.get_by_label("Upper price").fill("112")
-    expect(page.locator("[data-problem=param_upper]")).to_be_empty()
-    expect(shown).to_contain_text("Orders it would place now")
-    with page.expect_response(re.compile("days=365")):
-        page.get_by_label("365 days").check()
-    expect(shown).to_contain_text("of 525,600 candles of 1m are stored")
-    with page.expect_response(re.compile("chart=5m")):
-        page.get_by_role("link", name="5m", exact=True).click()
-
-    page.get_by_role("textbox", name="Name", exact=True).fill("From the form")
-    page.get_by_role("button", name="Create and start").click()
-    expect(page.get_by_role("heading", name="From the form")).to_be_visible()
-    made = Bot.objects.get(name="From the form")
-    assert (made.status, made.params["upper"]) == ("running", 112.0)
-    assert watched.faults == []
 
 
 def test_older_answers_are_dropped(watched, money):
