@@ -9,6 +9,7 @@ It is never older than LIFETIME_MS, counted from before it was rendered, and out
 changed: `drop` notes Redis' own time beside the topic, and what began before that is not answered any more. So whatever
 was read before a change cannot be kept after it, and neither can what a session asked for before it ended.
 
+Before a page expires, one of those who ask for it has it rendered anew; so nobody waits beside another for the same.
 While Redis does not answer, all goes to Django, behind the circuit breaker of the cache (orchestrator/cache/link.py).
 """
 
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
 LIFETIME_MS = 1_000
 EVERYBODY = "all"  # the topic of every page
 MOST_BYTES = 500_000
+RENEW_MS = 600  # when one who asks, and nobody else, is sent to Django for a page that others get meanwhile
 _CHANGE_MS = 5 * LIFETIME_MS  # longer than anything lives that began before it
 _PAGE, _CHANGED = "orchestrator:page", "orchestrator:changed"
-# {Redis' time in µs, the entry if there is one whose topics did not change since it began}.
+# {Redis' time in µs, the entry if there is one whose topics did not change since it began, for all but who renews it}.
 _LOOK = f"""
 local time = redis.call('time')
 local now = time[1] .. string.format('%06d', time[2])
@@ -48,6 +50,9 @@ local names = {{}}
 for topic in string.gmatch(topics, '%S+') do names[#names + 1] = '{_CHANGED}:' .. topic end
 for _, changed in ipairs(redis.call('mget', unpack(names))) do
   if changed and changed >= began then return {{now}} end
+end
+if now - began > ARGV[1] * 1000 and redis.call('set', KEYS[1] .. ':' .. began, '', 'px', ARGV[2], 'nx') then
+  return {{now}}
 end
 return {{now, entry}}
 """
@@ -159,9 +164,9 @@ _LOOK_DIGEST = hashlib.sha1(_LOOK.encode(), usedforsecurity=False).hexdigest()  
 
 def _found(redis: Redis, key: str) -> Any:
     try:
-        return redis.evalsha(_LOOK_DIGEST, 1, key)
+        return redis.evalsha(_LOOK_DIGEST, 1, key, RENEW_MS, LIFETIME_MS)
     except NoScriptError:
-        return redis.eval(_LOOK, 1, key)
+        return redis.eval(_LOOK, 1, key, str(RENEW_MS), str(LIFETIME_MS))
 
 
 def _answer(entry: bytes, known: str) -> _Answer | None:

@@ -6,11 +6,12 @@ from io import StringIO
 from unittest.mock import patch
 
 import pytest
+from django.contrib.staticfiles.finders import get_finders
 from django.core.management import CommandError, call_command
 
 from bots.benchmarks import engine
 from bots.kinds import KINDS
-from dashboard.benchmarks import pages
+from dashboard.benchmarks import pages, web
 from markets.benchmarks import candles
 from markets.models import Candle, HistoryBlock
 
@@ -75,3 +76,34 @@ def test_pages_are_measured_against_their_budgets(db, settings):
     assert all(row["value"] > 0 for row in rows.values())
     assert rows["overview, p95"]["baseline"] == 60
     assert rows["overview, cached, p95"]["baseline"] == rows["bot page, 304, p95"]["baseline"] == 3
+
+
+@pytest.fixture
+def collected(settings):
+    """Static files are named as they lie in the sources: to compress them takes ten seconds."""
+    names = {name: name for finder in get_finders() for name, _ in finder.list([])}
+    manifest = settings.STATIC_ROOT / "staticfiles.json"
+    manifest.write_text(json.dumps({"version": "1.1", "paths": names, "hash": ""}))
+    yield
+    manifest.unlink()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("collected", "redis")
+def test_the_web_server_is_measured_with_the_share_of_who_asks():
+    asked = {"bots": 12, "trades": 240, "markets": 4, "seconds": 0.5, "connections": 4, "users": 2}
+    with patch.object(web, "own_database", nullcontext):
+        rows = {row["job"]: row for row in web.rows(asked)}
+    cached, mix = "cached pages at 4 connections", "uncached mix of 2 users, each a page a second"
+    shares = [f"{who}'s share of the machine" for who in ("load generator", "web server", "Redis")]
+    times = ["p50", "p95", "p99"]
+    assert set(rows) == {f"{cached}, requests/s"} | {f"{job}, {one}" for job in (cached, mix) for one in times + shares}
+    assert all(row["value"] >= 0 for row in rows.values())
+    assert rows[f"{cached}, web server's share of the machine"]["value"] > 0
+    assert rows[f"{cached}, requests/s"]["value"] > 0
+    assert rows[f"{mix}, p95"]["baseline"] == 60
+
+
+def test_a_load_without_an_end_is_refused():
+    with pytest.raises(CommandError, match="seconds must be above 0 and at most 600, not 0"):
+        web.rows({"seconds": 0})

@@ -75,6 +75,7 @@ class Site:
 def an_hour(monkeypatch, redis):
     """However slow the machine is, nothing expires by itself."""
     monkeypatch.setattr(page_store, "LIFETIME_MS", 3_600_000)
+    monkeypatch.setattr(page_store, "RENEW_MS", 1_800_000)
     monkeypatch.setattr(page_store, "_CHANGE_MS", 7_200_000)
 
 
@@ -256,6 +257,16 @@ def test_nothing_lives_longer_than_it_may_from_before_it_was_rendered(site, own,
     assert site.reaches_django(own, "/bots/")
     assert site.reaches_django(own, "/bots/")
     assert not any(own.cookies["sessionid"].value.encode() in key for key in redis.keys("*"))
+
+
+def test_one_of_those_who_ask_renews_a_page_before_it_expires(site, own, bot, monkeypatch):
+    site.answer(own, "/")
+    assert not site.reaches_django(own, "/")
+    asked = []
+    site.meanwhile = lambda: asked.append(site.reaches_django(own, "/"))
+    monkeypatch.setattr(page_store, "RENEW_MS", 1)
+    until(lambda: site.reaches_django(own, "/"), 10, "it is old enough")
+    assert asked == [False]
 
 
 @pytest.mark.parametrize(
