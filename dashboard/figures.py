@@ -64,9 +64,9 @@ def by_urgency(bots: QuerySet[Bot]) -> QuerySet[Bot]:
 
 
 def markets_with_bots(owner: Owner) -> QuerySet[Any]:
-    """Markets with their exchange and feeds, own_bots (how many bots of the owner trade there), and watched."""
+    """Markets with their exchange, quotes and feeds, own_bots (how many bots of the owner trade there), and watched."""
     own = Count("bots", filter=Q(bots__owner=owner))
-    markets = Market.objects.select_related("exchange").prefetch_related("feeds").annotate(own_bots=own)
+    markets = Market.objects.select_related("exchange", "quotes").prefetch_related("feeds").annotate(own_bots=own)
     return with_watched(markets, owner)
 
 

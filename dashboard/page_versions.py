@@ -77,6 +77,8 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "market": (
         _marks("FROM markets_market one WHERE one.id = %(id)s"),
         _marks("FROM markets_feed one WHERE one.market_id = %(id)s"),
+        _marks("FROM markets_quotes one WHERE one.market_id = %(id)s"),
+        _marks("FROM markets_candlegap one WHERE one.market_id = %(id)s"),
         _marks("FROM markets_feednotice one WHERE one.market_id = %(id)s AND one.resolved_at IS NULL"),
         _marks("FROM markets_exchange one"),
         _marks("FROM bots_bot one WHERE one.owner_id = %(owner)s AND one.market_id = %(id)s"),
@@ -86,6 +88,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     ),
     "markets": (
         _marks("FROM markets_market one"),
+        _marks("FROM markets_quotes one"),
         _marks("FROM markets_feed one"),
         _marks("FROM markets_exchange one"),
         _BOTS,

@@ -21,6 +21,12 @@ def load(market_id: int, after: int, until: int) -> tuple[Times, Column]:
     return np.array([time for time, _ in found], np.int64), np.array([rate for _, rate in found], np.float64)
 
 
+def latest(market_id: int, count: int) -> list[tuple[int, float]]:
+    """The last (time in ms UTC, rate) of a market's funding, newest first."""
+    rows = FundingRate.objects.filter(market_id=market_id).order_by("-time")
+    return list(rows.values_list("time", "rate")[:count])
+
+
 def upsert(market_id: int, rates: Iterable[Rate]) -> int:
     """Store rates, replacing those of the same time; rows written or changed.
 

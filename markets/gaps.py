@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from django.db.models import BigIntegerField, Count, Max, Sum, Value
+from django.db.models.functions import Greatest, Least
 
 from markets import candles as store
 from markets.models import CandleGap
@@ -35,6 +39,28 @@ def declared(market_id: int, timeframe: int, start: int, end: int) -> list[Stret
     """Declared stretches that reach into [start, end), ascending."""
     found = CandleGap.objects.filter(market_id=market_id, timeframe=timeframe, start__lt=end, end__gt=start)
     return list(found.order_by("start").values_list("start", "end"))
+
+
+class Declared(NamedTuple):
+    """Of one feed. stretches: how many; candles: missing in them; last: the latest one."""
+
+    stretches: int
+    candles: int
+    last: Stretch
+
+
+def summaries(market_id: int, timeframe: int | None = None, start: int = 0, end: int = 2**62) -> dict[int, Declared]:
+    """Timeframe -> what is declared in [start, end) ms UTC, of one timeframe or all; one query."""
+    rows = CandleGap.objects.filter(market_id=market_id, start__lt=end, end__gt=start).order_by()
+    if timeframe is not None:
+        rows = rows.filter(timeframe=timeframe)
+    within = Least("end", Value(end)) - Greatest("start", Value(start))
+    missing = Sum(within, output_field=BigIntegerField())
+    found = rows.values("timeframe").annotate(count=Count("pk"), ms=missing, first=Max("start"), after=Max("end"))
+    return {
+        row["timeframe"]: Declared(row["count"], row["ms"] // (row["timeframe"] * 1000), (row["first"], row["after"]))
+        for row in found
+    }
 
 
 def declare(market_id: int, timeframe: int, stretches: Iterable[Stretch]) -> int:

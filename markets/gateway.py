@@ -16,7 +16,7 @@ from markets.gateway_client import CcxtExchange
 from markets.gateway_errors import translated
 from markets.gateway_loading import exchange_class, require_exchange, stream_class
 from markets.gateway_stream import Heard, Stream
-from markets.models import Exchange, Market
+from markets.models import FILE, Exchange, Market
 from markets.simulated_quotes import SimulatedQuotes
 from markets.surface import Gateway, GatewayError, Trading
 from markets.trading import SimulatedTrading
@@ -34,8 +34,6 @@ __all__ = [
     "follow",
 ]
 
-# ccxt_id of an exchange that is known from imported files alone.
-FILE = "file"
 # Credentials belong to accounts, which seal them.
 _CREDENTIALS = {"apiKey", "secret", "password", "uid", "login", "privateKey", "walletAddress", "token", "twofa"}
 _clients = threading.local()

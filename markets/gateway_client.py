@@ -165,8 +165,13 @@ class CcxtExchange:
 
     def fetch_mark_prices(self, symbols: Sequence[str]) -> dict[str, MarkPrice]:
         with self._asking("mark prices"):
+            self.client.load_markets()
+            # ccxt refuses all of them for one that is not listed any more.
+            listed = [symbol for symbol in symbols if symbol in self.client.markets]
+            if not listed:
+                return {}
             fetch = self.client.fetch_funding_rates if self.client.has["fetchFundingRates"] else None
-            answer = (fetch or self.client.fetch_mark_prices)(list(symbols))
+            answer = (fetch or self.client.fetch_mark_prices)(listed)
             self._require_json()
             now = self.now_ms()
             return {symbol: shapes.mark_price(answer[symbol], now) for symbol in symbols if symbol in answer}

@@ -106,7 +106,7 @@ class Gateway(Protocol):
         """Rates of a swap that are settled, with time >= since (ms UTC), oldest first, at most `limit`."""
 
     def fetch_mark_prices(self, symbols: Sequence[str]) -> dict[str, MarkPrice]:
-        """Of swaps, in one request where the exchange has one for it."""
+        """Of swaps, in one request where the exchange has one for it; those it does not list are left out."""
 
     def fetch_order_book(self, symbol: str, limit: int) -> OrderBook:
         """At most `limit` levels a side."""

@@ -26,6 +26,16 @@ def refresh_tickers() -> None:
 
 
 @shared_task
+def refresh_quotes(market_id: int) -> None:
+    services.refresh_quotes(market_id)
+
+
+@shared_task
+def refresh_funding(market_ids: list[int]) -> None:
+    services.refresh_funding(market_ids)
+
+
+@shared_task
 def compute_indicators() -> None:
     """What has closed, hundreds of markets a task."""
     for feed_ids in services.stale_shards():

@@ -14,13 +14,9 @@ from dashboard.api.paging import Listing, given, one_of, page_of
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Exact, Ms, Page, Paged, Row, Text, Timeframe
 from dashboard.indicators import known
-from markets.gateway import connect
 from markets.models import Market
 from markets.series import TIMEFRAMES
-from orchestrator import cache
-
-LEVELS = 100
-PATIENCE_S = 2.0  # that somebody who waits for an answer waits for a turn at the exchange
+from markets.services.quotes import LEVELS, order_book
 
 router = Router(auth=READ, tags=["Markets"])
 
@@ -116,15 +112,9 @@ class OrderBook(Row):
 def orderbook(request: HttpRequest, market_id: int, asked: Query[OrderBookAsked]) -> Any:
     choose(request, asked.fields, OrderBook)
     market = get_object_or_404(Market.objects.select_related("exchange"), pk=market_id)
-    time, bids, asks = cache.fetch(cache.ORDER_BOOK, str(market.pk), 0, lambda: _levels(market))
-    top = {"bids": bids[: asked.limit], "asks": asks[: asked.limit]}
-    return {"market": market.pk, "symbol": market.symbol, "time": time, **top}
-
-
-def _levels(market: Market) -> tuple[int, list[tuple[float, float]], list[tuple[float, float]]]:
-    """Raises GatewayError."""
-    book = connect(market.exchange, patience=PATIENCE_S).fetch_order_book(market.symbol, LEVELS)
-    return book.time, [*book.bids], [*book.asks]
+    book = order_book(market)
+    top = {"bids": book.bids[: asked.limit], "asks": book.asks[: asked.limit]}
+    return {"market": market.pk, "symbol": market.symbol, "time": book.time, **top}
 
 
 class WindowAsked(Asked):

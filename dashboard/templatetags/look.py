@@ -29,6 +29,7 @@ STATUS_TONES = {
     "done": "green",
     "cancelled": "secondary",
     "warning": "yellow",
+    "stale": "yellow",
     "good": "green",
     "broken": "red",
     "error": "red",

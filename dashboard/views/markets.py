@@ -10,13 +10,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from bots.models import Bot
-from dashboard import candle_window, charts, figures, formats, market_rows, parameters, rows, watchlist
+from dashboard import candle_window, charts, figures, formats, market_rows, parameters, quote_rows, rows, watchlist
 from dashboard.indicators import known
 from dashboard.paging import page
 from dashboard.views.fragments import varies, wants_fragment
 from dashboard.views.kept import kept
+from markets import gaps
 from markets.models import Market
 from markets.series import TIMEFRAME_NAMES, TIMEFRAMES
+from markets.services import quotes
 
 PAGE_SIZE = 50
 MOST_CANDLES = 2_000
@@ -41,6 +43,7 @@ def markets(request: HttpRequest) -> HttpResponse:
         found = found.filter(watched=True)
     sort = parameters.choice(request.GET, "sort", [sign + name for name in SORTS for sign in ("", "-")], DEFAULT_SORT)
     shown = page(request.GET, figures.sorted_by(found, SORTS, sort), PAGE_SIZE)
+    quotes.ask_funding(shown.rows)
     context = {
         "nav": "markets",
         "page": shown,
@@ -68,21 +71,29 @@ def watch(request: HttpRequest, market_id: int) -> HttpResponse:
 
 @require_GET
 @varies
-@kept("market")
 def market(request: HttpRequest, market_id: int) -> HttpResponse:
-    """One market: chart with indicators, feeds, and the visitor's own bots on it."""
+    """One market: chart with indicators, order book, funding, feeds, and the visitor's own bots on it."""
+    # Before the page is looked for among those that are kept: whoever reads one wants its quotes to go on.
+    quotes.ask(market_id)
+    return _market(request, market_id=market_id)
+
+
+@kept("market")
+def _market(request: HttpRequest, market_id: int) -> HttpResponse:
     now = timezone.now()
     market = get_object_or_404(figures.markets_with_bots(request.user), pk=market_id)
     bots = figures.with_figures(Bot.objects.owned_by(request.user).filter(market=market)).order_by("-created_at")
     shown = list(bots[:20])
     feeds = list(market.feeds.all())
     notices = list(market.notices.lasting())
+    declared = gaps.summaries(market.pk)
     context: dict[str, Any] = {
         "nav": "markets",
         "market": market,
         "row": market_rows.market_row(market, now),
+        **quote_rows.quoted(market, now),
         "facts": market_rows.market_facts(market),
-        "feeds": [market_rows.feed_row(feed, notices, now) for feed in feeds],
+        "feeds": [market_rows.feed_row(feed, notices, declared.get(feed.timeframe), now) for feed in feeds],
         "bots": [rows.bot_row(bot, None, now) for bot in shown],
         "chart": chart_settings(market, feeds[0].timeframe if feeds else 60, request),
         "simulated": market.exchange.is_simulated or any(bot.account.mode == "paper" for bot in shown),

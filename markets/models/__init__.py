@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from markets.models.candle import Candle, CandleGap, HistoryBlock
-from markets.models.exchange import Exchange, ExchangeQuerySet
+from markets.models.exchange import FILE, Exchange, ExchangeQuerySet
 from markets.models.feed import Feed, FeedNotice, FeedNoticeQuerySet, FeedQuerySet
 from markets.models.fields import TIMEFRAME_CHOICES, price_field
 from markets.models.funding import FundingRate
 from markets.models.indicator import IndicatorSnapshot
 from markets.models.market import Market
+from markets.models.quotes import Quotes
 from markets.models.simulated import (
     SimulatedBalance,
     SimulatedDesk,
@@ -18,6 +19,7 @@ from markets.models.simulated import (
 )
 
 __all__ = [
+    "FILE",
     "TIMEFRAME_CHOICES",
     "Candle",
     "CandleGap",
@@ -31,6 +33,7 @@ __all__ = [
     "HistoryBlock",
     "IndicatorSnapshot",
     "Market",
+    "Quotes",
     "SimulatedBalance",
     "SimulatedDesk",
     "SimulatedExecution",

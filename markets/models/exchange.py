@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from markets.models.feed import Feed
 
 
+# ccxt_id of an exchange that is known from imported files alone.
+FILE = "file"
+
+
 class ExchangeQuerySet(models.QuerySet["Exchange"]):
     def with_feeds(self, feeds: models.QuerySet[Feed]) -> ExchangeQuerySet:
         """The exchanges that these feeds are of."""
@@ -34,3 +38,8 @@ class Exchange(models.Model):
     @property
     def is_simulated(self) -> bool:
         return self.ccxt_id == "simulated"
+
+    @property
+    def has_connection(self) -> bool:
+        """Whether there is anybody to ask."""
+        return self.ccxt_id != FILE

@@ -22,6 +22,7 @@ from orchestrator.cache.fetching import Cache, Compute
 from orchestrator.cache.link import Unreachable
 from orchestrator.cache.noticing import Noticed, noticed
 from orchestrator.cache.policies import (
+    ASKED,
     CANDLES,
     DAILY_PNL,
     EXCHANGES,
@@ -41,6 +42,7 @@ from orchestrator.cache.warming import Source
 from orchestrator.cache.warming import read_lately as _read_lately
 
 __all__ = [
+    "ASKED",
     "CANDLES",
     "DAILY_PNL",
     "EXCHANGES",

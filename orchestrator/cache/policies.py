@@ -27,13 +27,15 @@ DAILY_PNL = Policy("daily_pnl", 900, "Profit and loss by day.")
 TICKER = Policy("ticker", 60, "Latest prices.", grace=10)
 PERFORMANCE = Policy("performance", 60, "Summaries of how bots and accounts did.")
 ORDER_BOOK = Policy("order_book", 30, "Order books.", grace=5)
+ASKED = Policy("asked", 10, "What a worker was asked to fetch, so that it is asked once.", grace=0, patience=0.2)
 PORTFOLIO = Policy("portfolio", 30, "What an owner holds.", grace=10)
 PAGES = Policy("pages", 60, "Whole pages and fragments, by user, address and version.", grace=0)
 
 POLICIES = {
     policy.name: policy
     for policy in (
-        EXCHANGES, MARKETS, CANDLES, FUNDING, INDICATORS, DAILY_PNL, TICKER, PERFORMANCE, ORDER_BOOK, PORTFOLIO, PAGES,
+        EXCHANGES, MARKETS, CANDLES, FUNDING, INDICATORS, DAILY_PNL, TICKER, PERFORMANCE, ORDER_BOOK, ASKED, PORTFOLIO,
+        PAGES,
     )
 }  # fmt: skip
 

@@ -15,7 +15,9 @@ function concerns(tokens, topics) {
 
 /** Call `refresh` when one of the space-separated topics changes, at most once a second, never in a hidden tab. */
 export function onChange(topics, refresh) {
-  listeners.push({ tokens: topics.split(/\s+/).filter(Boolean), refresh, last: 0 });
+  const listener = { tokens: topics.split(/\s+/).filter(Boolean), refresh, last: 0 };
+  listeners.push(listener);
+  return listener;
 }
 
 function schedule(listener) {
@@ -26,6 +28,11 @@ function schedule(listener) {
   }
   const wait = Math.max(0, listener.last + DEBOUNCE - Date.now());
   pending.set(listener, setTimeout(run, wait, listener));
+}
+
+/** The same every so many seconds, whatever changes. */
+function every(seconds, listener) {
+  setInterval(schedule, seconds * 1000, listener);
 }
 
 function run(listener) {
@@ -68,7 +75,8 @@ function connect(address) {
 
 export function begin() {
   for (const part of document.querySelectorAll("[data-live]")) {
-    onChange(part.dataset.live, () => window.htmx.trigger(part, "refresh"));
+    const listener = onChange(part.dataset.live, () => window.htmx.trigger(part, "refresh"));
+    if (part.dataset.every) every(Number(part.dataset.every), listener);
   }
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from django.utils import timezone
 
-from markets.models import Feed
+from markets import gaps
+from markets.models import Exchange, Feed, FundingRate, Market, Quotes
 from orchestrator import cache
 from tests.dashboard.cast import make_bot, make_market
+from tests.markets.following import jobs
 
 
 def test_the_list_shows_price_change_feeds_and_own_bots(page, bot, stranger, market):
@@ -62,9 +65,9 @@ def test_what_is_odd_about_the_candles_is_told_beside_their_age_while_it_lasts(p
     assert "Long over." not in text
 
 
-def test_a_market_takes_seven_queries(page, bot, market, django_assert_num_queries):
-    # session, user, version, market with exchange and own bots, feeds, their notices, own bots with figures
-    with django_assert_num_queries(7):
+def test_a_market_takes_eight_queries(page, bot, market, django_assert_num_queries):
+    # session, user, version, market with exchange, quotes and own bots, feeds, notices, gaps, own bots with figures
+    with django_assert_num_queries(8):
         page(f"/markets/{market.pk}/")
 
 
@@ -166,3 +169,97 @@ def test_a_market_that_is_not_there_cannot_be_watched(page, client, market):
     page("/markets/")
     assert client.post(f"/markets/{market.pk + 999}/watch/", {"watched": "1"}).status_code == 404
     assert client.get(f"/markets/{market.pk}/watch/").status_code == 405
+
+
+@pytest.fixture
+def swap(db):
+    """A swap with an order book and a funding rate."""
+    market = make_market("ETH/USDT", minutes=0)
+    Market.objects.filter(pk=market.pk).update(symbol="ETH/USDT:USDT", type="swap")
+    now = timezone.now()
+    Quotes.objects.create(
+        market=market, bids=[[100.0, 1.0], [99.5, 3.0]], asks=[[100.02, 2.0]], book_at=now, book_asked_at=now,
+        mark_price=100.01, index_price=100.0, funding_rate=0.0001, funding_at=now, funding_asked_at=now,
+        funding_due=int((now + timedelta(hours=3, minutes=20, seconds=30)).timestamp() * 1000),
+    )  # fmt: skip
+    return market
+
+
+def test_a_market_shows_its_order_book_and_funding_with_their_age(page, swap):
+    text = page(f"/markets/{swap.pk}/").text_
+    for shown in ("100.010", "0.02 (2.00\u202fbps)", "99.50", "3.0000", "4.0000", 'width="25.0"', 'width="100.0"'):
+        assert shown in text
+    for shown in ("0.0100\u202f%", "10.95\u202f%", "in 3 h 20 min", "100.01 USDT", "just now"):
+        assert shown in text
+    assert ">stale<" not in text
+    assert "style=" not in text.partition('id="market-quotes"')[2].partition('id="market-bots"')[0]
+
+
+def test_what_is_late_is_shown_as_stale_with_the_sentence_of_the_failure(page, swap, django_assert_num_queries):
+    old = timezone.now() - timedelta(minutes=11)
+    error = "Binance did not answer in time: <b>.</b>"
+    Quotes.objects.update(book_at=old, book_error=error, funding_at=old, funding_error=error)
+    text = page(f"/markets/{swap.pk}/").text_
+    assert text.count(">stale<") == 2
+    assert text.count("&lt;b&gt;") == 2
+    assert "11 min ago" in text
+    assert "It is asked again while this page is open" in text
+
+
+def test_the_interval_of_the_funding_is_read_off_its_moments(page, swap):
+    hour = 3_600_000
+    due = Quotes.objects.get().funding_due // 60_000 * 60_000
+    Quotes.objects.update(funding_due=due)
+    FundingRate.objects.create(market=swap, time=due - 4 * hour, rate=-0.0002)
+    text = page(f"/markets/{swap.pk}/").text_
+    assert "21.90\u202f%" in text  # 0.01 % every four hours
+    assert "−0.0200\u202f%" in text
+
+
+def test_an_exchange_that_has_told_nothing_yet_is_asked(page, market, redis):
+    text = page(f"/markets/{market.pk}/").text_
+    assert "The order book is being fetched" in text
+    assert "A spot market has no funding" in text
+    page(f"/markets/{market.pk}/")
+    assert list(jobs(redis)) == [("markets.tasks.refresh_quotes", [market.pk])]
+
+
+def test_what_is_known_from_files_says_that_nobody_can_be_asked(page, market):
+    Exchange.objects.update(ccxt_id="file")
+    assert "known from imported files alone" in page(f"/markets/{market.pk}/").text_
+
+
+def test_a_page_that_is_kept_follows_its_quotes(page, swap, one_minute):
+    first = page(f"/markets/{swap.pk}/").headers["ETag"]
+    Quotes.objects.update(mark_price=123.45)
+    answer = page(f"/markets/{swap.pk}/", **{"If-None-Match": first})
+    assert answer.status_code == 200
+    assert "123.45 USDT" in answer.text_
+
+
+def test_the_list_shows_spread_and_funding_and_asks_for_what_is_due(page, swap, market, redis):
+    text = page("/markets/").text_
+    assert "2.00\u202fbps" in text
+    assert "0.0100\u202f%" in text
+    assert not list(jobs(redis))
+    Quotes.objects.update(funding_asked_at=timezone.now() - timedelta(minutes=6))
+    page("/markets/")
+    assert list(jobs(redis)) == [("markets.tasks.refresh_funding", [[swap.pk]])]
+
+
+def test_a_price_that_no_feed_keeps_up_to_date_is_stale(page, market):
+    assert ">stale<" not in page("/markets/").text_
+    Market.objects.update(last_at=timezone.now() - timedelta(minutes=6))
+    for path in ("/markets/", f"/markets/{market.pk}/"):
+        assert "Nothing newer came with the 1m candles." in page(path).text_
+    Feed.objects.update(error="503 Service Unavailable")
+    assert 'title="503 Service Unavailable">stale<' in page("/markets/").text_
+    Feed.objects.all().delete()
+    assert "No feed keeps this price up to date." in page("/markets/").text_
+
+
+def test_candles_that_the_exchange_has_none_of_are_told_beside_their_feed(page, market):
+    gaps.declare(market.pk, 60, [(0, 600_000), (1_700_000_040_000, 1_700_000_100_000)])
+    gaps.declare(market.pk, 300, [(0, 600_000)])
+    text = page(f"/markets/{market.pk}/").text_
+    assert "The exchange has no 11 candles in 2 gaps, the last from 2023-11-14 22:14 UTC." in text

@@ -32,6 +32,7 @@ def test_the_table_holds_the_times_of_the_design():
         "ticker": 60,
         "performance": 60,
         "order_book": 30,
+        "asked": 10,
         "portfolio": 30,
         "pages": 60,
     }
