@@ -60,9 +60,9 @@ class Batch:
                 if _is_plain(run, fresh):
                     plain[run.kind].append((run, fresh))
                 else:
-                    self.engines[run.pk] = restored(fresh, run)
+                    self.engines[run.id] = restored(fresh, run)
             except FAULTS as error:
-                self.faults[run.pk] = error
+                self.faults[run.id] = error
         for pairs in plain.values():
             self._lay(pairs)
 
@@ -73,16 +73,16 @@ class Batch:
         _stand(now, runs)
         ends = np.cumsum([len(fresh.orders) for _, fresh in pairs]).tolist()
         for index, (begin, end, (run, fresh)) in enumerate(zip([0, *ends], ends, pairs, strict=False)):
-            self.engines[run.pk] = Engine(
+            self.engines[run.id] = Engine(
                 fresh.kind, fresh.params, fresh.setup, fresh.vector, now[index : index + 1], wanted[begin:end]
             )
-        engines = [self.engines[run.pk] for run in runs]
+        engines = [self.engines[run.id] for run in runs]
         self.laid += [([engine.run for engine in engines], now), ([engine.orders for engine in engines], wanted)]
         self._rows.append(_Rows(runs, states, orders, now, wanted, ends))
 
     def untouched(self) -> set[int]:
         """Numbers of runs that stepping left as they were; of the others it is not known."""
-        return {run.pk for rows in self._rows for run in rows.untouched()}
+        return {run.id for rows in self._rows for run in rows.untouched()}
 
 
 def _is_plain(run: Run, fresh: Engine) -> bool:

@@ -1,13 +1,22 @@
-"""Claiming runs: locked and read with what changes; what never changes in a run's life is kept by the process."""
+"""Claiming runs: locked and read with what changes; what never changes in a run's life is kept by the process.
+
+So is the state of those to which nothing happened: PostgreSQL marks each version of a row with the transaction that
+wrote it (xmin), in one count for all databases of a server. A row that bears the mark of this process's own last write
+holds what the process remembers, and most of what a claim would read need not be. Whoever else writes it, a click or
+another worker, changes the mark.
+"""
 
 from __future__ import annotations
 
+import gc
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 from bots import limits
 from bots.engine.run import Engine
@@ -15,54 +24,105 @@ from bots.engine.types import Terms
 from bots.kinds import KINDS
 from bots.models import Run
 
-# Read anew, under the row's lock, whenever a run is claimed; the book when something is booked.
-STATE = ("status", "bar_time", "state", "orders", "last_price")
+# Read anew, under the row's lock, whenever a run is claimed; the saved state if somebody else may have written it; the
+# book when something is booked.
+STANDS = ("status", "bar_time", "last_price")
+SAVED = ("state", "orders")
+STATE = (*STANDS, *SAVED)
 BOOK = ("cash", "position", "cost", "realized", "fees", "funding", "equity", "trades_count")
 KEPT = 20_000  # more than one claim may bring
+_MANY = 500  # runs, from which on it pays to spare the garbage collector them
 
 Key = tuple[int, datetime]  # a run and its start: the same number in another database is another run
-_runs: OrderedDict[Key, Run] = OrderedDict()
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class _Known:
+    """version: the mark of the row whose saved state the run in memory has; "" when that is not known."""
+
+    run: Run
+    version: str = ""
+
+
+_runs: OrderedDict[int, _Known] = OrderedDict()
 _engines: OrderedDict[Key, Engine] = OrderedDict()
+_uncounted = 0  # runs that were kept since the collector was told of them
 
 
 def claim(wanted: QuerySet[Run], limit: int) -> list[Run]:
     """Lock up to `limit` of the runs that no other worker holds, in their order; inside a transaction."""
-    locked = wanted.select_for_update(skip_locked=True, of=("self",))
-    rows = list(locked.values_list("pk", "started_at", *STATE)[:limit])
-    known = _known([row[:2] for row in rows])
-    for pk, _, *values in rows:
-        run = known[pk]
-        for name, value in zip(STATE, values, strict=True):
-            setattr(run, name, value)
-    return list(known.values())
+    _spare_collector()
+    locked = wanted.select_for_update(skip_locked=True, of=("self",)).annotate(
+        version=RawSQL("bots_run.xmin::text", ())
+    )
+    rows = list(locked.values_list("pk", "version", *STANDS)[:limit])
+    _read([pk for pk, version, *_ in rows if pk not in _runs or _runs[pk].version != version])
+    found = []
+    for pk, _, status, bar_time, last_price in rows:
+        known = _runs[pk]
+        # What is about to happen to it counts once it is stored.
+        known.version = ""
+        run = known.run
+        run.status, run.bar_time, run.last_price = status, bar_time, last_price
+        found.append(run)
+    return found
+
+
+def remember(runs: Iterable[Run], version: str) -> None:
+    """The rows of claimed runs bear this mark now, and their saved state is the one in memory.
+
+    Should the transaction fail after all, no row will ever bear it.
+    """
+    for run in runs:
+        known = _runs.get(run.id)
+        if known and known.run is run:
+            known.version = version
 
 
 def read_book(runs: Sequence[Run]) -> None:
     """Read the exact figures of claimed runs: most see candles at which nothing is booked, and do without."""
-    by_number = {run.pk: run for run in runs}
+    by_number = {run.id: run for run in runs}
     for pk, *values in Run.objects.filter(pk__in=by_number).values_list("pk", *BOOK):
         for name, value in zip(BOOK, values, strict=True):
             setattr(by_number[pk], name, value)
 
 
-def _known(keys: list[Key]) -> dict[int, Run]:
-    """Runs by number, in order, with their bot and market; those that the process has not seen yet are read."""
-    missing = [pk for pk, started in keys if (pk, started) not in _runs]
+def _read(stale: Sequence[int]) -> None:
+    """Read the saved states of runs; of those that the process has not seen yet all, with their bot and market."""
+    global _uncounted
+    missing, known = set(stale), [pk for pk in stale if pk in _runs]
+    if known:
+        for pk, started, *values in Run.objects.filter(pk__in=known).order_by().values_list("pk", "started_at", *SAVED):
+            run = _runs[pk].run
+            if run.started_at == started:
+                run.state, run.orders = values
+                missing.remove(pk)
     if missing:
+        _uncounted += len(missing)
         for run in Run.objects.select_related("bot", "market").filter(pk__in=missing):
-            _keep(_runs, run, run)
-    return {pk: _runs[pk, started] for pk, started in keys}
+            _runs.pop(run.id, None)
+            _keep(_runs, run.id, _Known(run))
 
 
-V = TypeVar("V")
-
-
-def _keep(kept: OrderedDict[Key, V], run: Run, value: V) -> V:
+def _keep(kept: OrderedDict[K, V], key: K, value: V) -> V:
     """Remember what belongs to a run; the oldest goes when there are too many."""
-    kept[run.pk, run.started_at] = value
+    kept[key] = value
     if len(kept) > KEPT:
         kept.popitem(last=False)
     return value
+
+
+def _spare_collector() -> None:
+    """Take what is kept out of what Python's cycle collector looks through, again and again, a fifth of a cycle long.
+
+    Nothing kept is part of a cycle, so what is dropped is freed all the same.
+    """
+    global _uncounted
+    if _uncounted >= _MANY:
+        gc.freeze()
+        _uncounted = 0
 
 
 def engine_of(run: Run) -> Engine:
@@ -75,7 +135,8 @@ def constants_of(run: Run) -> Engine:
 
     Raises ValueError.
     """
-    return _engines.get((run.pk, run.started_at)) or _keep(_engines, run, _fresh(run))
+    key = (run.id, run.started_at)
+    return _engines.get(key) or _keep(_engines, key, _fresh(run))
 
 
 def restored(fresh: Engine, run: Run) -> Engine:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from django.db import connection
 
+from bots import claims
 from bots.models import Mode, Run
 from markets.series import Candles
 from orchestrator import notify
@@ -18,9 +19,12 @@ _ROW = row_dtype(("run", ">i8"), ("time", ">i8"), ("price", ">f8"))
 _COLUMNS = "run bigint, time bigint, price float8"
 # The text of a float8 is its shortest exact form, so that the stored sums are those of the engine's price.
 _MOVE = """
-UPDATE bots_run AS run SET bar_time = new.time, last_price = new.price,
-    equity = run.cash + run.position * new.price::text::numeric
-FROM pg_temp.quiet_stage AS new WHERE run.id = new.run
+WITH moved AS (
+    UPDATE bots_run AS run SET bar_time = new.time, last_price = new.price,
+        equity = run.cash + run.position * new.price::text::numeric
+    FROM pg_temp.quiet_stage AS new WHERE run.id = new.run RETURNING run.xmin
+)
+SELECT min(xmin::text) FROM moved
 """
 _MARK = """
 INSERT INTO bots_equitysnapshot (bot_id, run_id, time, equity, cash, position, price)
@@ -46,19 +50,22 @@ def write(moved: Sequence[tuple[Run, Candles]]) -> None:
     stands: list[tuple[int, int, float]] = []
     for run, candles in moved:
         run.bar_time, run.last_price = int(candles.time[-1]), float(candles.close[-1])
-        stands.append((run.pk, run.bar_time, run.last_price))
+        stands.append((run.id, run.bar_time, run.last_price))
         if id(candles) not in read:
             read[id(candles)] = marks(candles, run.timeframe)
-        points += [(run.pk, time, price) for time, price in zip(*read[id(candles)], strict=True)]
-    _execute(_MOVE, "quiet_stage", stands)
-    if points:
-        _execute(_MARK, "mark_stage", points)
+        points += [(run.id, time, price) for time, price in zip(*read[id(candles)], strict=True)]
+    with connection.cursor() as cursor:
+        _stage("quiet_stage", stands)
+        cursor.execute(_MOVE)
+        (version,) = cursor.fetchone()
+        if points:
+            _stage("mark_stage", points)
+            cursor.execute(_MARK)
+    claims.remember((run for run, _ in moved), version)
     seen = (run for run, _ in moved if run.mode != Mode.REPLAY)
     notify.changed(notify.bot_topic(run.bot.owner_id, run.bot_id) for run in seen)
 
 
-def _execute(statement: str, table: str, rows: list[tuple[int, int, float]]) -> None:
+def _stage(table: str, rows: list[tuple[int, int, float]]) -> None:
     run, time, price = zip(*rows, strict=True)
     stage(table, _COLUMNS, rows_of(_ROW, run=run, time=time, price=price))
-    with connection.cursor() as cursor:
-        cursor.execute(statement)

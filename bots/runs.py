@@ -116,7 +116,7 @@ def _lead(shard: Sequence[Run], bars: Bars) -> tuple[list[Outcome], list[tuple[R
         if isinstance(steps, Exception):
             faults.append((run, steps))
         # One that was stepped again alone has an engine of its own, of which the batch knows nothing.
-        elif run.pk in same and engine is batch.engines[run.pk] and not happened(steps) and stretches.is_plain(run):
+        elif run.id in same and engine is batch.engines[run.id] and not happened(steps) and stretches.is_plain(run):
             quiet.append((run, stretch.candles))
         else:
             loud.append((one, steps))
@@ -128,10 +128,10 @@ def _lead(shard: Sequence[Run], bars: Bars) -> tuple[list[Outcome], list[tuple[R
 def _ready(shard: Sequence[Run], stretches: Stretches, batch: Batch) -> tuple[list[Ready], list[tuple[Run, Exception]]]:
     """(the runs that see candles, those that cannot be stepped)."""
     ready: list[Ready] = []
-    faults = [(run, batch.faults[run.pk]) for run in shard if run.pk in batch.faults]
+    faults = [(run, batch.faults[run.id]) for run in shard if run.id in batch.faults]
     for run in shard:
         try:
-            engine = batch.engines.get(run.pk)
+            engine = batch.engines.get(run.id)
             if engine and len((stretch := stretches.of(run, engine)).candles):
                 ready.append((run, engine, stretch))
         except FAULTS as error:
@@ -162,7 +162,7 @@ def _outcome(ready: Ready, steps: Steps, unknown_rate: int | None) -> Outcome:
 
 
 def _failed(run: Run, error: Exception) -> Outcome:
-    log.error("run %s cannot be stepped", run.pk, exc_info=error)
+    log.error("run %s cannot be stepped", run.id, exc_info=error)
     run.refresh_from_db(fields=[*STATE, *BOOK])  # what was booked before the fault is not stored
     return Outcome.failure(run, str(error))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from decimal import Decimal
 
@@ -250,14 +251,48 @@ def test_a_candle_at_which_nothing_happens_moves_three_columns_alone(bot, close,
     runs.advance_due()
     before = Run.objects.filter(pk=run.pk).values().get()
     close(bars((100, 101, 99, 100.25), start=START + MINUTE))
-    # A savepoint and its end, claim, candles; the stage made, emptied, filled and moved from; whom it concerns.
-    with django_assert_num_queries(9, connection=connection):
+    # A savepoint and its end, claim, saved state, candles; the stage made, emptied, filled and moved from; whom it
+    # concerns.
+    with django_assert_num_queries(10, connection=connection):
         assert runs.advance(runs.due(), STORED) == 1
     after = Run.objects.filter(pk=run.pk).values().get()
     changed = {name for name, value in after.items() if value != before[name]}
     assert changed == {"bar_time", "last_price", "equity"}
     assert after["equity"] == after["cash"] + after["position"] * Decimal("100.25")
     assert Trade.objects.filter(run=run).count() == before["trades_count"]
+
+
+def test_the_state_of_a_quiet_run_is_read_once(bot, close, django_assert_num_queries):
+    services.start(bot, START)
+    close(bars((100, 101, 99, 100)))
+    runs.advance_due()
+    for number in (1, 2):
+        close(bars((100, 101, 99, 100), start=START + number * MINUTE))
+        with django_assert_num_queries(11 - number, connection=connection):
+            assert runs.advance(runs.due(), STORED) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("undone", [True, False], ids=["rolled back", "by another worker"])
+def test_a_state_that_is_not_the_one_remembered_is_read_anew(bot, close, undone, monkeypatch):
+    run, moves = services.start(bot, START), [1, 1, 1, 8, 13]
+    candles = bars(*((100, 100 + move, 100 - move, 100) for move in moves))
+    for number in range(3):
+        close(candles[number : number + 1])
+        runs.advance_due()
+    close(candles[3:4])
+    remembered = copy.deepcopy(claims._runs)
+    with transaction.atomic():
+        runs.advance_due()
+        transaction.set_rollback(undone)
+    if not undone:
+        monkeypatch.setattr(claims, "_runs", remembered)  # of a process that has not seen that candle
+    close(candles[4:])
+    runs.advance_due()
+    backtest = expected(bot, candles)
+    assert stored(run) == exact(backtest)
+    run.refresh_from_db()
+    assert (bytes(run.state), bytes(run.orders)) == backtest.engine.save()
 
 
 def test_a_hole_in_the_candles_is_told(bot, close):
