@@ -1,10 +1,10 @@
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help run test setup check bench lock clean
+.PHONY: help run test setup check bench bench-check load lock clean
 MAKEFLAGS += --no-print-directory
 
 help: ## Say what can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
 run: ## Set up what is missing and run everything; Ctrl-C stops it
 	@bin/setup && exec $(PYTHON) manage.py quickstart
@@ -27,6 +27,12 @@ check: ## Formatter, linter, types, Django's checks, missing migrations
 
 bench: ## Run every benchmark and write docs/PERFORMANCE.md
 	@bin/bench
+
+bench-check: ## Compare ratios with the committed ones; fails when one is over 30 % worse
+	@bin/bench --check $(OPTIONS)
+
+load: ## Users on the pages of real processes, ever more bots beside them; OPTIONS="--users 50 --json"
+	@bin/bench --print load $(OPTIONS)
 
 lock: ## Write the exact versions anew from the ranges in pyproject.toml
 	@bin/setup dev

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 from collections.abc import Awaitable, Callable, Iterable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeAlias
@@ -83,6 +84,12 @@ def wanted_topics(query: bytes) -> list[str]:
     return [word for word in words if len(word) <= LONGEST_TOPIC][:MOST_TOPICS]
 
 
+def _allow_many_files() -> None:
+    """Every open page is an open file, of which a shell often allows a thousand, and more to whoever asks."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _database() -> str:
     database = settings.DATABASES["default"]
     names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
@@ -105,6 +112,7 @@ class Live:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        _allow_many_files()
         listener = asyncio.create_task(self.listen())
         await send({"type": "lifespan.startup.complete"})
         await receive()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -61,6 +62,13 @@ def rows(options: dict[str, Any]) -> list[Row]:
 
 
 def _row(slug: str, params: dict[str, Any], candles: Candles, baseline: float) -> Row:
+    run = work(slug, params, candles)
+    trades = len(run().trades)
+    return row(f"{slug}, {trades:,} trades, equity curve, metrics", median_ms(run, ROUNDS), "ms", baseline)
+
+
+def work(slug: str, params: dict[str, Any], candles: Candles) -> Callable[[], Steps]:
+    """A kind over candles, with all that an answer takes."""
     kind = KINDS[slug]
     terms = replace(TERMS, margin=kind.margin)
     read = kind.validate(params, terms, MONEY)
@@ -68,11 +76,10 @@ def _row(slug: str, params: dict[str, Any], candles: Candles, baseline: float) -
     columns = {name: np.random.RandomState(1).random_sample(len(candles)) for name in kind.columns(read)}
 
     def run() -> Steps:
-        # All that an answer takes: what the kind observes (indicators and rules), trades, equity, figures.
+        # What the kind observes (indicators and rules), trades, equity, figures.
         seen = kind.observe(read, candles, 60, columns) if kind.observe else NOTHING_SEEN
         steps = step(Engine.new(kind, read, terms, MONEY), candles, seen)
         metrics(Curve.of(candles, steps.equity, MONEY, 60), Trades.of(steps.trades))
         return steps
 
-    trades = len(run().trades)
-    return row(f"{slug}, {trades:,} trades, equity curve, metrics", median_ms(run, ROUNDS), "ms", baseline)
+    return run

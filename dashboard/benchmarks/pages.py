@@ -54,20 +54,19 @@ def rows(options: dict[str, Any]) -> list[Row]:
         raise CommandError(f"rounds must be 1 to 100,000, not {options['rounds']}.")
     with own_database():
         load.seed(options["bots"], options["trades"], options["markets"], USER)
-        client = _visitor()
-        return [line for page in _pages() for line in _measured(client, page, options["rounds"])]
+        client = visitor()
+        return [line for page in pages() for line in _measured(client, page, options["rounds"])]
 
 
-def _visitor() -> Client:
+def visitor() -> Client:
     """A browser that is logged in. Pages name static files as they lie in the sources: none has to be collected."""
-    settings.ALLOWED_HOSTS.append("testserver")
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
-    client = Client()
+    client = Client(SERVER_NAME="localhost")
     client.force_login(get_user_model().objects.get(username=USER))
     return client
 
 
-def _pages() -> list[Page]:
+def pages() -> list[Page]:
     trades = Trade.objects.order_by("time", "id")
     middle = trades[trades.count() // 2]
     first = trades[0]

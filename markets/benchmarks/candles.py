@@ -56,7 +56,7 @@ def _walk(count: int) -> Candles:
     return replace(random_walk(count, 42), volume=volume)
 
 
-def _empty() -> None:
+def empty_table() -> None:
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE markets_candle, markets_historyblock")
 
@@ -75,8 +75,8 @@ def _per_second(count: int, work: Callable[[], Any], before: Callable[[], None] 
 def _storing(market: Market, count: int) -> list[Row]:
     made = _walk(count)
     part = made[: max(1, count // 10)]  # Django takes long, and the same for every row
-    django = _per_second(len(part), lambda: _bulk_create(market, part), _empty)
-    fresh = _per_second(count, lambda: store.upsert(market.pk, MINUTE, made), _empty)
+    django = _per_second(len(part), lambda: bulk_create(market, part), empty_table)
+    fresh = _per_second(count, lambda: store.upsert(market.pk, MINUTE, made), empty_table)
     same = _per_second(count, lambda: store.upsert(market.pk, MINUTE, made))
     revised = replace(made, volume=np.where(np.arange(count) % 100, made.volume, made.volume + 1.0))
     turns = iter([revised, made] * ROUNDS)
@@ -88,7 +88,7 @@ def _storing(market: Market, count: int) -> list[Row]:
     ]
 
 
-def _bulk_create(market: Market, made: Candles) -> None:
+def bulk_create(market: Market, made: Candles) -> None:
     Candle.objects.bulk_create(
         (
             Candle(market=market, timeframe=MINUTE, time=at, open=open_, high=high, low=low, close=close, volume=volume)
@@ -102,7 +102,7 @@ def _bulk_create(market: Market, made: Candles) -> None:
 
 
 def _loading(market: Market, count: int) -> list[Row]:
-    _empty()
+    empty_table()
     store.upsert(market.pk, MINUTE, _walk(count))
     _analyze()
 
@@ -139,7 +139,7 @@ def _latest(markets: list[Market], count: int) -> list[Row]:
 
 def _fill(each: int) -> None:
     """Rows in the order in which feeds bring them: all markets of a minute, then the next minute."""
-    _empty()
+    empty_table()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO markets_candle (market_id, timeframe, time, open, high, low, close, volume) "

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from prometheus_client import CollectorRegistry
 
 from orchestrator.models import Finding, Sample
 from orchestrator.observability.metrics import SECONDS, forget_ended, registry
@@ -49,10 +50,10 @@ class Summary:
     p99: float
 
 
-def current() -> dict[Key, Buckets]:
-    """Counts of this machine's processes since they were started."""
+def current(counts: CollectorRegistry | None = None) -> dict[Key, Buckets]:
+    """Counts of this machine's processes since they were started; or of others, that registry's."""
     found: dict[Key, Buckets] = defaultdict(_none)
-    for family in registry().collect():
+    for family in (counts or registry()).collect():
         if family.name in SAMPLED:
             metric, label = SAMPLED[family.name]
             for sample in family.samples:
@@ -62,9 +63,9 @@ def current() -> dict[Key, Buckets]:
     return {key: buckets for key, buckets in sorted(found.items()) if buckets[-1]}
 
 
-def pool() -> dict[str, float]:
+def pool(counts: CollectorRegistry | None = None) -> dict[str, float]:
     """What the web processes of this machine say of their database connections: psycopg_pool's names, summed up."""
-    families = (family for family in registry().collect() if family.name == "orchestrator_pool")
+    families = (family for family in (counts or registry()).collect() if family.name == "orchestrator_pool")
     return {sample.labels["figure"]: sample.value for family in families for sample in family.samples}
 
 

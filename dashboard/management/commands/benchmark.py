@@ -11,7 +11,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from bots.benchmarks import cycle, engine
-from dashboard.benchmarks import api, pages, preview, web
+from dashboard.benchmarks import api, live, load, pages, preview, web
 from markets.benchmarks import candles, gateway, indicators
 from orchestrator.benchmarks import Row, Subject
 
@@ -21,6 +21,8 @@ SUBJECTS: dict[str, tuple[Subject, str]] = {
     "cycle": (cycle, "What a worker needs for one closed candle of many bots."),
     "gateway": (gateway, "Loading one exchange of ccxt, and a turn in the request budget."),
     "candles": (candles, "Storing and loading candles against Django's own ways."),
+    "load": (load, "Users on the pages of the real processes, beside ever more running bots."),
+    "live": (live, "The event stream with thousands of open pages, the real process; the pages are held beside it."),
     "pages": (pages, "The pages over a thousand bots and a million trades, against their budgets."),
     "preview": (preview, "What the server needs to try a bot while its form is filled in."),
     "web": (web, "Pages straight from the web server, cached and not, with the load generator beside it."),
