@@ -25,6 +25,7 @@ ENV: tuple[Variable, ...] = (
         "SERVER_BINARIES", "auto", "Private servers from the machine or wheels: auto (machine first), system, wheels."
     ),
     Variable("SECRET_KEY", "", "Django's secret key. Empty: made once and kept in ORCHESTRATOR_HOME/secret_key."),
+    Variable("SECRET_KEY_FALLBACKS", "", "Earlier secret keys, separated by commas: what they sealed can be read."),
     Variable("DEBUG", "0", "1 turns on development mode: debug toolbar, tracebacks in the browser."),
     Variable("HOST", "127.0.0.1", "Address the web server binds to."),
     Variable("PORT", "8000", "Port of the web server, 1 to 65535."),
@@ -40,6 +41,9 @@ ENV: tuple[Variable, ...] = (
     Variable("METRICS_TOKEN", "", "Who sends it as a bearer token may read /metrics. Empty: staff alone may."),
     Variable("API_READS_PER_MINUTE", "600", "Reads of the API that one user has a minute, 1 to 1000000."),
     Variable("API_WRITES_PER_MINUTE", "60", "Changes through the API that one user has a minute, 1 to 1000000."),
+    Variable(
+        "ALLOW_LOCAL_NOTIFICATIONS", "0", "1 lets notifications go to private addresses, which users could probe."
+    ),
     Variable("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR."),
     Variable("TEST_DATABASE_URL", "", "Postgres server for the tests. Empty: a private one in a temporary folder."),
     Variable("TEST_REDIS_URL", "", "Redis server for the tests. Empty: a private one in a temporary folder."),

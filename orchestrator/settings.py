@@ -11,6 +11,7 @@ from orchestrator.servers import addresses
 BASE_DIR = home.PROJECT
 DEBUG = env.boolean("DEBUG")
 SECRET_KEY = home.secret_key()
+SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS")
 
 HOST = env.text("HOST")
 PORT = env.integer("PORT", 1, 65535)
@@ -128,6 +129,7 @@ CACHES = {
 
 API_READS_PER_MINUTE = env.integer("API_READS_PER_MINUTE", 1, 1_000_000)
 API_WRITES_PER_MINUTE = env.integer("API_WRITES_PER_MINUTE", 1, 1_000_000)
+ALLOW_LOCAL_NOTIFICATIONS = env.boolean("ALLOW_LOCAL_NOTIFICATIONS")
 # What a job renews in the cache before it expires, as far as it is read: orchestrator.cache.Source.
 CACHE_SOURCES = ["markets.services.INDICATOR_SOURCE"]
 # What is done as soon as a candle has been stored.
@@ -199,6 +201,14 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "nowhere": {"class": "logging.NullHandler"},
+    },
+    # These tell addresses, and a channel's address is its secret: whatever LOG_LEVEL says, not the tail of them.
+    "loggers": {
+        "apprise": {"handlers": ["nowhere"], "level": "WARNING", "propagate": False},
+        "urllib3": {"level": "WARNING"},
+    },
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL")},
 }
