@@ -168,7 +168,7 @@ def trade_event(row: Trade, trade: ExactTrade, kind: Kind, market: Market) -> To
     text = f"{verb} {trade.amount:f} {market.base} at {trade.price:f} {market.quote}: {_reason(trade, kind)}."
     if row.realized:
         text += f" Locked in {row.realized:+.2f} {market.quote} before a fee of {trade.fee:.4g}."
-    return Event.Level.INFO, "trade", text, {"number": row.number}
+    return Event.Level.INFO, "trade", text, {"number": row.number, "tag": trade.tag}
 
 
 def payment_event(payment: ExactPayment, market: Market) -> Told:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from bots import backtests, cycles, equity, live, retention, runs, trade_days
+from bots.notifications import courier
 
 
 @shared_task
@@ -33,3 +34,8 @@ def apply_retention() -> int:
 @shared_task
 def run_backtests() -> int:
     return backtests.run_waiting()
+
+
+@shared_task
+def deliver_notifications() -> int:
+    return courier.send_out()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from bots.models import Backtest
+from bots.models import Backtest, Channel
+from bots.notifications import channels
 from dashboard import tokens
 from dashboard.models import ApiToken
 from tests.dashboard.cast import make_bot, make_market, make_user
@@ -13,6 +14,8 @@ from tests.dashboard.cast import make_bot, make_market, make_user
 PUBLIC = {"login", "health", "ready", "metrics"}
 EVERYBODYS = {
     "api-tokens",
+    "channels",
+    "new-channel",
     "settings",
     "api-reference",
     "new-bot",
@@ -49,6 +52,10 @@ OWNERS = {
     "bot-equity",
     "bot-action",
     "revoke-api-token",
+    "channel",
+    "channel-test",
+    "channel-pause",
+    "channel-delete",
 }
 # Of the admin, what needs no login: the form itself and what leads to it, and words without data.
 ADMIN_PUBLIC = {"admin:login", "admin:logout"}
@@ -86,6 +93,8 @@ def address(name, bot):
         "market": bot.market_id,
         "backtest": Backtest.objects.values_list("pk", flat=True).first(),
     }.get(name.partition("-")[0])
+    if name.partition("-")[0] == "channel":
+        first = Channel.objects.get(owner=bot.owner).pk
     if name == "revoke-api-token":
         first = ApiToken.objects.get(owner=bot.owner).pk
     action = ["stop"] if name in ("bot-action", "bots-bulk") else []
@@ -97,6 +106,7 @@ def bot(db):
     owner = make_user("owner")
     tokens.create(owner, "script", "read")
     made = make_bot(owner, make_market())
+    channels.create(owner, channels.Wishes(made.name, ["failures"]), "jsons://example.org/")
     Backtest.objects.create(
         owner=owner, market=made.market, kind="grid", timeframe=60, allocation=1000, terms={"margin": False},
         begin=0, end=60_000, bars=2, digest="0" * 64,

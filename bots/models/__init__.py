@@ -6,6 +6,7 @@ from bots.models.account import Account, Balance, Mode
 from bots.models.backtest import Backtest
 from bots.models.bot import Bot, BotQuerySet
 from bots.models.change import BotChange
+from bots.models.channel import Channel, EventHorizon
 from bots.models.event import Event
 from bots.models.funding import FundingPayment
 from bots.models.halt import Halt
@@ -25,8 +26,10 @@ __all__ = [
     "Bot",
     "BotChange",
     "BotQuerySet",
+    "Channel",
     "EquitySnapshot",
     "Event",
+    "EventHorizon",
     "FundingPayment",
     "Halt",
     "LiveSession",

@@ -34,6 +34,7 @@ STATUS_TONES = {
     "broken": "red",
     "error": "red",
     "info": "secondary",
+    "on": "green",
     "buy": "green",
     "sell": "red",
 }

@@ -1,0 +1,85 @@
+"""Which events a channel is to tell: one condition in SQL, for all channels at once or for one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from bots.models import Channel
+from bots.notifications import topics
+
+LEVELS = "ARRAY['info', 'warning', 'error']"
+_HELD = "coalesce(c.held_until > %(now)s, false)"
+_LISTENS = f"(c.errors_wake OR NOT {_HELD})"
+# Of channel c and event e. Read through event_owner_id, from the channel's place on. In quiet hours, errors alone.
+_TOLD = f"""
+e.owner_id = c.owner_id AND e.id <= %(horizon)s
+AND e.id > CASE WHEN {_HELD} THEN greatest(c.cursor, c.woken) ELSE c.cursor END
+AND array_position({LEVELS}, e.level::text) >= array_position({LEVELS}, c.minimum::text)
+AND {topics.SQL} = ANY(c.topics)
+AND (c.all_bots OR e.bot_id IN (SELECT chosen.bot_id FROM bots_channel_bots chosen WHERE chosen.channel_id = c.id))
+AND CASE WHEN e.level = 'error' THEN {_LISTENS} AND e.id > c.woken ELSE NOT {_HELD} END
+"""
+# Nothing to tell up to the horizon: what is looked through stays short.
+_PASS_BY = f"""
+UPDATE bots_channel c SET cursor = CASE WHEN {_HELD} THEN c.cursor ELSE %(horizon)s END,
+    woken = CASE WHEN {_HELD} THEN %(horizon)s ELSE 0 END
+WHERE c.enabled AND {_LISTENS} AND (CASE WHEN {_HELD} THEN greatest(c.cursor, c.woken) ELSE c.cursor END) < %(horizon)s
+  AND NOT EXISTS (SELECT FROM bots_event e WHERE {_TOLD})
+"""
+_WAITING = f"""
+SELECT c.id FROM bots_channel c JOIN auth_user u ON u.id = c.owner_id
+WHERE u.is_active AND (
+    c.test_asked_at IS NOT NULL
+    OR c.enabled AND {_LISTENS} AND c.not_before <= %(now)s AND EXISTS (SELECT FROM bots_event e WHERE {_TOLD}))
+ORDER BY c.not_before, c.id LIMIT 1000
+"""
+_COUNTS = f"""
+SELECT e.level, count(*) FROM bots_channel c JOIN bots_event e ON {_TOLD} WHERE c.id = %(channel)s GROUP BY e.level
+"""
+_FIRST = f"""
+SELECT e.level, e.message, e.time, b.name, a.mode
+FROM bots_channel c JOIN bots_event e ON {_TOLD}
+LEFT JOIN bots_bot b ON b.id = e.bot_id LEFT JOIN bots_account a ON a.id = b.account_id
+WHERE c.id = %(channel)s
+ORDER BY array_position({LEVELS}, e.level::text) DESC, e.id LIMIT %(most)s
+"""
+
+
+class Line(NamedTuple):
+    level: str
+    message: str
+    time: datetime
+    bot: str | None
+    mode: str | None  # of the bot's account
+
+
+class Told(NamedTuple):
+    """What a channel is to tell: how many events of each level, and the first of them, the worst before others."""
+
+    counts: dict[str, int]
+    lines: list[Line]
+
+
+def pass_by(horizon: int, now: datetime) -> None:
+    """Move the channels on that have nothing to tell up to the horizon."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PASS_BY, {"horizon": horizon, "now": now})
+
+
+def waiting(horizon: int, now: datetime) -> list[int]:
+    """Ids of the channels that have something to send now, who waited longest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, {"horizon": horizon, "now": now})
+        return [int(row[0]) for row in cursor]
+
+
+def told(channel: Channel, horizon: int, now: datetime, most: int) -> Told:
+    values: dict[str, Any] = {"horizon": horizon, "now": now, "channel": channel.pk, "most": most}
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTS, values)
+        counts = dict(cursor.fetchall())
+        cursor.execute(_FIRST, values)
+        return Told(counts, [Line(*row) for row in cursor])

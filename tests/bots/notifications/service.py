@@ -1,0 +1,52 @@
+"""A service on loopback that channels send to: it notes what it is sent and answers as it is told."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Service:
+    """got: the messages, in their order. status: of the answers. gate: closed, answers wait for it."""
+
+    def __init__(self):
+        self.got, self.status, self.location = [], 200, ""
+        self.gate, self.reached = threading.Event(), threading.Event()
+        self.gate.set()
+        outer = self
+
+        class Answers(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer.got.append(json.loads(body))
+                outer.reached.set()
+                outer.gate.wait(60)
+                self.send_response(outer.status)
+                if outer.location:
+                    self.send_header("Location", outer.location)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self._server.handle_error = lambda *arguments: None  # who asked may be killed meanwhile
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def port(self):
+        return self._server.server_port
+
+    def address(self, token="s3cr3t"):
+        return f"json://127.0.0.1:{self.port}/{token}"
+
+    def texts(self):
+        return [f"{one['title']}\n{one['message']}" for one in self.got]
+
+    def close(self):
+        self.gate.set()
+        self._server.shutdown()
+        self._server.server_close()
