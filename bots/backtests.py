@@ -142,6 +142,11 @@ def cancel(backtest: Backtest) -> bool:
     return rows.update(state=State.CANCELED, finished_at=timezone.now(), reason="Cancelled.") == 1
 
 
+def delete(backtest: Backtest) -> None:
+    """Whatever its state: who works on it stops at its next sign of life."""
+    Backtest.objects.filter(pk=backtest.pk).delete()
+
+
 def again(backtest: Backtest) -> bool:
     """Queue one that failed or was cancelled once more; False when it did neither."""
     rows = Backtest.objects.filter(pk=backtest.pk, state__in=[State.FAILED, State.CANCELED])

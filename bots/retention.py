@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -35,6 +36,9 @@ DELETE FROM bots_equitysnapshot WHERE id IN (
     SELECT id FROM bots_equitysnapshot
     WHERE time < %(before)s AND date_trunc('hour', time) <> time LIMIT %(batch)s)
 """
+_BACKTESTS = """
+DELETE FROM bots_backtest WHERE id IN (SELECT id FROM bots_backtest WHERE finished_at < %(before)s LIMIT %(batch)s)
+"""
 _BOOKS = """
 DELETE FROM bots_booksnapshot WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM bots_booksnapshot
@@ -45,12 +49,14 @@ DELETE FROM bots_booksnapshot WHERE ctid = ANY (ARRAY(
 def apply() -> int:
     """Delete what is older than its keeping time; returns how many rows went."""
     now = timezone.now()
-    kept = (
+    kept: tuple[tuple[str, timedelta], ...] = (
         (_EVENTS, EVENTS_KEPT),
         (_ORDERS, CANCELED_ORDERS_KEPT),
         (_EQUITY, FINE_EQUITY_KEPT),
         (_BOOKS, FINE_EQUITY_KEPT),
     )
+    if settings.BACKTESTS_KEPT_DAYS:
+        kept += ((_BACKTESTS, timedelta(days=settings.BACKTESTS_KEPT_DAYS)),)
     keep_what_runs_need()
     return sum(_delete(statement, now - age) for statement, age in kept) + _forget_predictions()
 

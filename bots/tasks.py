@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from celery import shared_task
 
 from bots import backtests, cycles, equity, live, retention, runs, trade_days
 from bots.notifications import courier
+from orchestrator import broker
+
+log = logging.getLogger(__name__)
 
 
 @shared_task
@@ -39,3 +44,11 @@ def run_backtests() -> int:
 @shared_task
 def deliver_notifications() -> int:
     return courier.send_out()
+
+
+def wake_for_backtests() -> None:
+    """Have a worker begin now; without a broker the schedule finds what waits."""
+    try:
+        run_backtests.apply_async(retry=False)
+    except broker.UNREACHABLE:
+        log.warning("a backtest waits for the schedule: the broker cannot be reached", exc_info=True)

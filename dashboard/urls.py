@@ -55,6 +55,7 @@ urlpatterns = [
     path("backtests/<int:backtest_id>/chart.json", backtests.backtest_chart_json, name="backtest-chart"),
     path("backtests/<int:backtest_id>/cancel/", backtests.cancel, name="backtest-cancel"),
     path("backtests/<int:backtest_id>/again/", backtests.again, name="backtest-again"),
+    path("backtests/<int:backtest_id>/delete/", backtests.delete, name="backtest-delete"),
     path("markets/", markets.markets, name="markets"),
     path("markets/<int:market_id>/", markets.market, name="market"),
     path("markets/<int:market_id>/chart.json", markets.market_chart_json, name="market-chart"),

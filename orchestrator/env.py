@@ -44,6 +44,7 @@ ENV: tuple[Variable, ...] = (
     Variable(
         "ALLOW_LOCAL_NOTIFICATIONS", "0", "1 lets notifications go to private addresses, which users could probe."
     ),
+    Variable("BACKTESTS_KEPT_DAYS", "180", "Days that a finished backtest is kept, 0 to 36500; 0 keeps all."),
     Variable("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR."),
     Variable("TEST_DATABASE_URL", "", "Postgres server for the tests. Empty: a private one in a temporary folder."),
     Variable("TEST_REDIS_URL", "", "Redis server for the tests. Empty: a private one in a temporary folder."),

@@ -128,6 +128,7 @@ CACHES = {
 }
 
 API_READS_PER_MINUTE = env.integer("API_READS_PER_MINUTE", 1, 1_000_000)
+BACKTESTS_KEPT_DAYS = env.integer("BACKTESTS_KEPT_DAYS", 0, 36_500)
 API_WRITES_PER_MINUTE = env.integer("API_WRITES_PER_MINUTE", 1, 1_000_000)
 ALLOW_LOCAL_NOTIFICATIONS = env.boolean("ALLOW_LOCAL_NOTIFICATIONS")
 # What a job renews in the cache before it expires, as far as it is read: orchestrator.cache.Source.

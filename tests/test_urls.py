@@ -46,6 +46,7 @@ OWNERS = {
     "backtest-chart",
     "backtest-cancel",
     "backtest-again",
+    "backtest-delete",
     "bot",
     "bot-edit",
     "bot-chart",

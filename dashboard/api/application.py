@@ -31,6 +31,7 @@ from dashboard.api import (
     stats,
     strategies,
     trades,
+    trials,
 )
 from dashboard.api.authentication import READ
 from dashboard.api.rendering import Body, Json
@@ -65,6 +66,7 @@ def _made() -> Api:
     for prefix, module in (
         ("", stats), ("", exchanges), ("/bots", bots), ("/positions", positions), ("/trades", trades),
         ("/orders", orders), ("/markets", markets), ("/strategies", strategies), ("/backtests", backtests),
+        ("/backtests/trial", trials),
         ("/batch", batch), ("/health", health),
     ):  # fmt: skip
         api.add_router(prefix, module.router)

@@ -50,9 +50,7 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> O
         _field(document, one["name"], _resolved(document, one["schema"]), one["required"])
         for one in operation["parameters"]
     ]
-    answer = next(one for status, one in operation["responses"].items() if status in ("200", "201"))
-    shape = _resolved(document, answer["content"]["application/json"]["schema"])
-    row = _resolved(document, shape["properties"]["items"]["items"]) if "items" in shape["properties"] else shape
+    row = _row(document, operation)
     return Operation(
         id=operation["operationId"],
         method=method.upper(),
@@ -65,10 +63,20 @@ def _operation(document: Schema, method: str, path: str, operation: Schema) -> O
     )
 
 
+def _row(document: Schema, operation: Schema) -> Schema:
+    """What is answered, of a list one of its rows; nothing where nothing is."""
+    answers = (one for status, one in operation["responses"].items() if status in ("200", "201"))
+    answer = next(answers, None)
+    if answer is None:
+        return {}
+    shape = _resolved(document, answer["content"]["application/json"]["schema"])
+    return _resolved(document, shape["properties"]["items"]["items"]) if "items" in shape["properties"] else shape
+
+
 def _scope(path: str, method: str, operation: Schema) -> str:
     if "security" not in operation:
         return "open"
-    return "read" if method == "get" or path in ("/api/batch", "/api/backtests") else "trade"
+    return "read" if method == "get" or path in ("/api/batch", "/api/backtests/trial") else "trade"
 
 
 def _resolved(document: Schema, part: Schema) -> Schema:

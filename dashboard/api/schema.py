@@ -41,6 +41,7 @@ Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 SentId = Annotated[int, Field(ge=1, le=LARGEST_ID, strict=True)]
 Ms = Annotated[int, Field(ge=0, le=LARGEST_MS, description="ms UTC.")]
 Timeframe = Annotated[str, AfterValidator(_timeframe), Field(json_schema_extra={"enum": list(TIMEFRAMES)})]
+Capital = Annotated[Decimal, Field(gt=0, lt=Decimal("1e15"), max_digits=38, decimal_places=18, description="In quote.")]
 Book = Annotated[
     str,
     AfterValidator(_no_nul),
@@ -100,9 +101,10 @@ class Page(BaseModel, Generic[R]):
 
 
 class Curve(Row):
-    """Columns; time in ms UTC, equity and pnl in the book's currency."""
+    """Columns; time in ms UTC, equity and pnl in the book's currency. base: pnl as the period began."""
 
     book: str
+    base: float = Field(description="What pnl was as the period began: its gain is measured from it.")
     time: list[int]
     equity: list[float]
     pnl: list[float]

@@ -71,14 +71,12 @@ class CurveAsked(Asked):
 @router.get("/equity-curve", response=Curve, summary="A book over time")
 def equity_curve(request: HttpRequest, asked: Query[CurveAsked]) -> Any:
     choose(request, asked.fields, Curve)
-    time, equity, pnl = _curve(owner(request), asked)
-    return {"book": asked.book, "time": [1000 * at for at in time], "equity": equity, "pnl": pnl}
-
-
-def _curve(owner: Any, asked: CurveAsked) -> tuple[list[int], list[float], list[float]]:
-    found = money.curve(owner, asked.book, PERIODS[asked.period], timezone.now())
-    # Without such a book it is another's curve.
-    return (found.time, found.equity, found.pnl) if found.book == asked.book else ([], [], [])
+    found = money.curve(owner(request), asked.book, PERIODS[asked.period], timezone.now())
+    if found.book != asked.book:
+        # Without such a book it is another's curve.
+        return {"book": asked.book, "base": 0.0, "time": [], "equity": [], "pnl": []}
+    time = [1000 * at for at in found.time]
+    return {"book": found.book, "base": found.base, "time": time, "equity": found.equity, "pnl": found.pnl}
 
 
 class Share(Row):

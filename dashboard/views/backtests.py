@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from django.contrib import messages
@@ -22,9 +21,6 @@ from dashboard.views.fragments import varies, wants_fragment
 from dashboard.views.kept import kept
 from dashboard.views.markets import chart_settings
 from markets.series import TIMEFRAMES
-from orchestrator import broker
-
-log = logging.getLogger(__name__)
 
 PAGE_SIZE = 50
 MOST_SETS = 200  # rows of a grid
@@ -86,19 +82,11 @@ def _started(request: HttpRequest, form: BacktestForm) -> Backtest | None:
             form.add_error("grid" if data["grid"] else None, sentence if sentence else name)
     else:
         if new:
-            _wake()
+            tasks.wake_for_backtests()
         else:
             messages.info(request, "The same backtest of the same candles was asked for before: here it is.")
         return found
     return None
-
-
-def _wake() -> None:
-    """Have a worker begin now; without a broker the schedule finds it."""
-    try:
-        tasks.run_backtests.apply_async(retry=False)
-    except broker.UNREACHABLE:
-        log.warning("a backtest waits for the schedule: the broker cannot be reached", exc_info=True)
 
 
 @require_GET
@@ -192,7 +180,20 @@ def again(request: HttpRequest, backtest_id: int) -> HttpResponse:
     if request.method != "POST":
         return redirect(found)
     if store.again(found):
-        _wake()
+        tasks.wake_for_backtests()
     else:
         messages.warning(request, f"It is {found.state}: there is nothing to repeat.")
     return redirect(found)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@varies
+def delete(request: HttpRequest, backtest_id: int) -> HttpResponse:
+    """GET says what will be gone and asks; POST deletes it."""
+    found = _own(request, backtest_id)
+    if request.method == "POST":
+        store.delete(found)
+        messages.success(request, f"Backtest {backtest_id} is deleted.")
+        return redirect("backtests")
+    template = "dashboard/_delete_backtest.html" if wants_fragment(request) else "dashboard/delete_backtest.html"
+    return render(request, template, {"nav": "backtests", "backtest": found})

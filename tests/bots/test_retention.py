@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from bots import retention, runs, services
 from bots.kinds import KINDS
-from bots.models import Bot, EquitySnapshot, Event, Order, Position, Run, Trade
+from bots.models import Backtest, Bot, EquitySnapshot, Event, Order, Position, Run, Trade
 from markets.models import Candle, Feed
 from markets.services import apply_retention
 from tests.bots.conftest import MINUTE, START, bars
@@ -43,6 +43,18 @@ def test_events_go_when_they_were_recorded_half_a_year_ago(run):
     before = ids(Event)
     retention.apply()
     assert ids(Event) == before - {old.pk}
+
+
+@pytest.mark.parametrize(("days", "left"), [(180, ["kept", "queued"]), (0, ["gone", "kept", "queued"])])
+def test_finished_backtests_are_kept_for_the_days_that_are_set(bot, settings, days, left):
+    settings.BACKTESTS_KEPT_DAYS = days
+    for age, kind in ((181, "gone"), (179, "kept"), (None, "queued")):
+        Backtest.objects.create(
+            owner=bot.owner, market=bot.market, kind=kind, timeframe=60, allocation=1, terms={}, begin=0, end=1, bars=2,
+            finished_at=age and timezone.now() - timedelta(days=age), created_at=timezone.now() - timedelta(days=400),
+        )  # fmt: skip
+    retention.apply()
+    assert sorted(Backtest.objects.values_list("kind", flat=True)) == left
 
 
 def test_of_old_orders_only_those_that_were_withdrawn_untouched_go(bot, run):

@@ -61,6 +61,7 @@ def paths(bot, redis):
         f"{reverse('new-backtest')}?kind=grid",
         *(one.get_absolute_url() for one in (single, grid, waiting)),
         f"{reverse('compare-backtests')}?id={single.pk}",
+        reverse("backtest-delete", args=[single.pk]),
         reverse("market", args=[market.pk]),
         reverse("market-candles", args=[market.pk]),
         reverse("revoke-api-token", args=[ApiToken.objects.get(owner=owner).pk]),

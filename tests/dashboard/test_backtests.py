@@ -119,6 +119,17 @@ def test_it_is_cancelled_and_run_again(page, client, start):
     assert Backtest.objects.get().state == "done"
 
 
+def test_deleting_asks_first(page, client, start):
+    found = start()
+    assert "not answered yet" in page(f"/backtests/{found.pk}/delete/", **FRAGMENT).text_
+    tasks.run_backtests()
+    assert "curve and trades are gone" in page(f"/backtests/{found.pk}/delete/").text_
+    assert Backtest.objects.exists()
+    assert client.post(f"/backtests/{found.pk}/delete/").headers["Location"] == "/backtests/"
+    assert "is deleted." in page("/backtests/").text_
+    assert not Backtest.objects.exists()
+
+
 def test_several_are_compared(page, start):
     first, second = start(), start(param_lines="11")
     tasks.run_backtests()
@@ -158,7 +169,7 @@ def test_another_s_backtest_is_nowhere(page, start):
     found = start()
     other = Client()
     other.force_login(make_user("other"))
-    for path in ("", "chart.json", "cancel/", "again/"):
+    for path in ("", "chart.json", "cancel/", "again/", "delete/"):
         assert other.get(f"/backtests/{found.pk}/{path}").status_code == 404
         assert other.post(f"/backtests/{found.pk}/{path}").status_code in (404, 405)
     assert other.get(f"/bots/new/?backtest={found.pk}").status_code == 404

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 
+from bots import backtests
 from bots.models import Balance, Order, Position, Trade
 from dashboard import tokens
 from tests.dashboard.cast import make_draft
@@ -53,7 +54,7 @@ def draft(owner, market):
 
 
 @pytest.fixture
-def places(bot, draft):
+def places(owner, bot, draft):
     """Path parameters that lead to something of the owner's."""
     return {
         "bot_id": draft.pk,
@@ -64,4 +65,5 @@ def places(bot, draft):
         "order_id": Order.objects.first().pk,
         "position_id": Position.objects.first().pk,
         "kind": "grid",
+        "backtest_id": backtests.ask(owner, "grid", bot.params, {}, bot.market, 60, Decimal(1000), None)[0].pk,
     }

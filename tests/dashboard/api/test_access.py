@@ -13,11 +13,11 @@ from dashboard.models import ApiToken
 from tests.dashboard.api.conftest import Caller
 
 OPERATIONS = [(method.upper(), path) for path, ways in schema()["paths"].items() for method in ways]
-BODIES = {"stop": {"position": "keep"}, "backtests": {"market": 1, "kind": "grid"}, "batch": {"paths": ["/api/stats"]}}
+BODIES = {"stop": {"position": "keep"}, "trial": {"market": 1, "kind": "grid"}, "batch": {"paths": ["/api/stats"]}}
 OPEN = {"/api/health"}
 EVERYBODYS = {"exchange_id", "market_id", "kind"}
 OWNED = [(method, path) for method, path in OPERATIONS if set(re.findall(r"{(\w+)}", path)) - EVERYBODYS]
-READS_BY_POST = {"/api/batch", "/api/backtests"}
+READS_BY_POST = {"/api/batch", "/api/backtests/trial"}
 
 
 def sent(path):
@@ -41,7 +41,9 @@ def test_what_belongs_to_another_is_not_there(ask_as_stranger, places, method, p
     assert answer.data["status"] == 404
 
 
-@pytest.mark.parametrize("path", ["bots", "trades", "orders?status=all", "positions?status=all", "accounts"])
+@pytest.mark.parametrize(
+    "path", ["bots", "trades", "orders?status=all", "positions?status=all", "accounts", "backtests"]
+)
 def test_lists_hold_nothing_of_another(ask_as_stranger, bot, path):
     assert ask_as_stranger(path).data["items"] == []
 

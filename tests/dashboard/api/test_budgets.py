@@ -21,6 +21,7 @@ BUDGETS = {
     "bots": 2,
     "markets": 2,
     "accounts": 2,
+    "backtests": 2,
 }
 AUTHENTICATION = ("dashboard_apitoken",)
 

@@ -36,7 +36,7 @@ def test_only_the_fields_asked_for_are_sent(ask, bot):
     assert "total" in ask("orders?fields=id").data
 
 
-@pytest.mark.parametrize("path", ["trades", "bots", "stats", "markets", "strategies", "accounts"])
+@pytest.mark.parametrize("path", ["trades", "bots", "stats", "markets", "strategies", "accounts", "backtests"])
 def test_a_field_that_is_not_there_is_named(ask, db, path):
     answer = ask(f"{path}?fields=id,nonsense")
     assert answer.status_code == 422
