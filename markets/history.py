@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from markets import packing
 from markets.models import Market
 from markets.series import VALUES, Candles
+from orchestrator.plans import without_jit
 
 BLOCK = 4096  # candles of time in a block, from the epoch on
 # Blocks made in one transaction: half a second in which a writer may have to wait.
@@ -175,13 +176,11 @@ def _read(market_id: int, timeframe: int, begin: int, end: int) -> Generator[_Pa
         f"AND {key} AND time >= n * {span:d} AND time < (n + 1) * {span:d} ORDER BY time) AS candle) AS part ORDER BY n"
         f") TO STDOUT (FORMAT BINARY)"
     )
-    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
-        # Rows that will not be looked at count in the planner's costs; compiling for them takes a third of a second.
-        cursor.execute("SET LOCAL jit = off")
-        with cursor.copy(query) as copy:
-            copy.set_types(_READ_AS)
-            for number, full, data, records in copy.rows():
-                yield _Part(number, bool(full), data, records)
+    # Rows that will not be looked at count in the planner's costs.
+    with without_jit() as cursor, cursor.copy(query) as copy:
+        copy.set_types(_READ_AS)
+        for number, full, data, records in copy.rows():
+            yield _Part(number, bool(full), data, records)
 
 
 def _keep(market_id: int, timeframe: int, made: Sequence[tuple[int, bytes]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -190,15 +191,25 @@ def bound(name: str, candles: Candles, parameters: Parameters | None = None) -> 
 
     Raises ValueError for an unknown indicator or parameter.
     """
+    chosen = indicator(name)
+    columns = tuple(getattr(candles, column) for column in chosen.inputs)
+    return Bound(chosen.outputs, columns, _usual(name) if parameters is None else _given(name, parameters))
+
+
+@cache
+def _usual(name: str) -> Function:
+    return _given(name, {})
+
+
+def _given(name: str, given: Parameters) -> Function:
+    """Of an indicator there is. Raises ValueError for an unknown parameter."""
     import talib  # 0.4 s: only for those who compute
 
-    chosen = indicator(name)
-    given = parameters or {}
+    chosen = INDICATORS[name]
     unknown = sorted(set(given) - set(chosen.defaults))
     if unknown:
         raise ValueError(f"{name} takes {', '.join(chosen.defaults)}, not {', '.join(unknown)}.")
-    columns = tuple(getattr(candles, column) for column in chosen.inputs)
-    return Bound(chosen.outputs, columns, chosen.function(talib, {**chosen.defaults, **given}))
+    return chosen.function(talib, {**chosen.defaults, **given})
 
 
 def compute(name: str, candles: Candles, parameters: Parameters | None = None) -> dict[str, Column]:

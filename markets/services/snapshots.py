@@ -17,6 +17,18 @@ from orchestrator import cache
 SHARD = 250  # feeds computed by one task
 _LOCKS = 1_768_842_340  # namespace of the advisory locks, one a feed
 _kept = Windows()
+_GIVEN = "jsonb_to_recordset(%s::jsonb) AS new (market int, timeframe int, name text, time bigint, values jsonb)"
+# As a rule all of them are there, and an insertion that comes to nothing costs half as much again as an update.
+_UPDATE = (
+    "UPDATE markets_indicatorsnapshot AS old SET time = new.time, values = new.values, computed_at = now() "
+    f"FROM {_GIVEN} WHERE old.market_id = new.market AND old.timeframe = new.timeframe AND old.name = new.name "
+    "AND old.time <= new.time"
+)
+_INSERT = (
+    "INSERT INTO markets_indicatorsnapshot (market_id, timeframe, name, time, values, computed_at) "
+    f"SELECT market, timeframe, name, time, values, now() FROM {_GIVEN} ORDER BY 1, 2, 3 "
+    "ON CONFLICT (market_id, timeframe, name) DO NOTHING"
+)
 
 
 def stale_shards() -> list[list[int]]:
@@ -83,7 +95,7 @@ def _compute(series: Sequence[Series], names: Sequence[str], kept: Windows) -> i
 
 
 def _store(windows: Sequence[Window], values: dict[Series, dict[str, Columns]]) -> None:
-    """Snapshots of all in one statement: one document is read faster than arrays of as many items."""
+    """Snapshots of all in a statement or two: one document is read faster than arrays of as many items."""
     rows = [
         {"market": window.series[0], "timeframe": window.series[1], "name": name, "time": window.last, "values": latest}
         for window in windows
@@ -91,12 +103,8 @@ def _store(windows: Sequence[Window], values: dict[Series, dict[str, Columns]]) 
         # NaN, while warming up, is null in JSON.
         if (latest := {output: float(column[-1]) for output, column in columns.items()})
     ]
+    document = orjson.dumps(rows).decode()
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO markets_indicatorsnapshot AS old (market_id, timeframe, name, time, values, computed_at) "
-            "SELECT market, timeframe, name, time, values, now() FROM jsonb_to_recordset(%s::jsonb) "
-            "AS new (market int, timeframe int, name text, time bigint, values jsonb) ORDER BY 1, 2, 3 "
-            "ON CONFLICT (market_id, timeframe, name) DO UPDATE SET time = EXCLUDED.time, "
-            "values = EXCLUDED.values, computed_at = EXCLUDED.computed_at WHERE old.time <= EXCLUDED.time",
-            [orjson.dumps(rows).decode()],
-        )
+        cursor.execute(_UPDATE, [document])
+        if cursor.rowcount < len(rows):
+            cursor.execute(_INSERT, [document])

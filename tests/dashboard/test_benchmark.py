@@ -46,11 +46,13 @@ def test_the_candle_store_is_measured_against_what_django_does():
         ("load of 9,000 candles into arrays", "ms"),
         ("latest 500 candles of one of 5 markets in 5,000 rows", "ms"),
         ("latest 500 candles of one of 5 markets in 5,000 rows", "ms"),
+        ("to fill that table first", "s"),
     ]
-    *compared, executed, loaded = rows
+    *compared, executed, loaded, filled = rows
     for row in compared:
         assert row["ratio"] == row["value"] / row["baseline"] > 0
     assert 0 < executed["value"] < loaded["value"]
+    assert filled["value"] > 0
     assert (Candle.objects.count(), HistoryBlock.objects.count()) == (5_000, 0)
 
 

@@ -222,7 +222,7 @@ def test_sync_of_many_feeds_is_a_fixed_number_of_queries(listed, django_assert_m
     Feed.objects.bulk_create(Feed(market=market, timeframe=3600) for market in Market.objects.all())
     # exchanges, due ids, claim, staging (create, truncate, copy), merge, feeds, market locks, market prices,
     # announcement, and the savepoints of the transactions.
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(22):
         services.sync()
 
 
