@@ -8,6 +8,7 @@ from celery import Celery
 from celery.signals import task_prerun, worker_process_init
 from django.db import close_old_connections
 
+from orchestrator import warming
 from orchestrator.servers.privileges import end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
@@ -23,6 +24,14 @@ def _die_with_the_worker(**_: Any) -> None:
 
 
 worker_process_init.connect(_die_with_the_worker, weak=False)
+
+
+def _warm_up(**_: Any) -> None:
+    """Else the first candle would wait for machine code."""
+    warming.begin()
+
+
+worker_process_init.connect(_warm_up, weak=False)
 
 
 def _check_connections(**_: Any) -> None:

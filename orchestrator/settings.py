@@ -133,6 +133,8 @@ API_WRITES_PER_MINUTE = env.integer("API_WRITES_PER_MINUTE", 1, 1_000_000)
 ALLOW_LOCAL_NOTIFICATIONS = env.boolean("ALLOW_LOCAL_NOTIFICATIONS")
 # What a job renews in the cache before it expires, as far as it is read: orchestrator.cache.Source.
 CACHE_SOURCES = ["markets.services.INDICATOR_SOURCE"]
+# What the processes of web server and worker load soon after their start: orchestrator/warming.py.
+WARM_UP = "bots.warming.load"
 # What is done as soon as a candle has been stored.
 CANDLE_TASKS = ["bots.tasks.advance_runs", "bots.tasks.advance_live_runs", "markets.tasks.compute_indicators"]
 

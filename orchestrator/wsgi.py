@@ -9,10 +9,14 @@ from django.urls import get_resolver
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
 _django = get_wsgi_application()
 
-from orchestrator.page_store import PageStore  # noqa: E402  its settings are set up by now
+from orchestrator import warming  # noqa: E402  its settings are set up by now
+from orchestrator.page_store import PageStore  # noqa: E402
 
 application = PageStore(_django)
 # What was loaded by now is never garbage: left out of the searches for it, which stop every thread.
 get_resolver().url_patterns  # noqa: B018  the views, which would else be imported by the first request
 gc.collect()
 gc.freeze()
+# Each of the server's processes, not those that borrow its application.
+if "granian" in os.environ.get("ORCHESTRATOR_PROCESS", ""):
+    warming.begin()
