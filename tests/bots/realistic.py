@@ -1,10 +1,40 @@
-"""Parameters of every kind for prices around `price`, with what each can do switched on, for real candles."""
+"""Real candles beside the project, and parameters of every kind for them, with what each can do switched on."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
+from bots.kinds import KINDS
+from markets.models import Feed, Market
+from markets.series import timeframe_seconds
+from markets.services.imports import Target, import_candles, import_funding
+
 CAPITAL = 10_000
+DATA = Path(__file__).parents[3] / "shared" / "data"
+EXCHANGE = "files"
+NAME = re.compile(r"[a-z]+_(?P<base>[A-Z]+?)(?P<quote>USDT|BTC|PERP)(_perp_futures)?_(?P<timeframe>\d+[mhd])_.*")
+FILES = sorted(path.name for path in DATA.glob("*.csv.gz") if NAME.fullmatch(path.name))
+FUNDING = DATA / "ft_XRPUSDT_perp_fundingrate_8h_2021-11.csv.gz"
+
+
+def imported(name: str, exchange: str = EXCHANGE) -> tuple[Market, int]:
+    """The market of a file on an exchange that is there, its candles stored, and their timeframe in s."""
+    words = NAME.fullmatch(name)
+    swap, quote = "perp" in name.lower(), words["quote"].replace("PERP", "USD")
+    symbol = f"{words['base']}/{quote}:{quote}" if swap else f"{words['base']}/{quote}"
+    timeframe = timeframe_seconds(words["timeframe"])
+    import_candles(DATA / name, Target(exchange, symbol, timeframe, create=True), skip_bad=True)
+    if swap and words["base"] == "XRP":
+        import_funding(FUNDING, exchange, symbol)
+    Feed.objects.update(enabled=True)
+    return Market.objects.get(exchange__slug=exchange, symbol=symbol), timeframe
+
+
+def suiting(market: Market) -> list[str]:
+    """Kinds of margin need a swap, the others trade everywhere."""
+    return [slug for slug, kind in KINDS.items() if market.type == "swap" or not kind.margin]
 
 
 def scaled(price: float, factor: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from itertools import cycle
 
@@ -10,21 +9,15 @@ import pytest
 
 from bots import runs, services
 from bots.bars import StoredBars
-from bots.kinds import KINDS
 from bots.models import Bot, Run
 from markets import candles as store
-from markets.models import Exchange, Feed, Market
-from markets.series import timeframe_seconds
-from markets.services.imports import Target, import_candles, import_funding
-from tests.bots.realistic import CAPITAL, params
+from markets.models import Exchange
+from tests.bots import parity
+from tests.bots.realistic import CAPITAL, EXCHANGE, FILES, imported, params, suiting
 from tests.bots.test_funding import paid
 from tests.bots.test_runs import exact, stored
-from tests.markets.conftest import DATA
 
 BEFORE, SHOWN = 3000, 600  # candles that are history when the bot starts, enough for a model; that it sees
-NAME = re.compile(r"[a-z]+_(?P<base>[A-Z]+?)(?P<quote>USDT|BTC|PERP)(_perp_futures)?_(?P<timeframe>\d+[mhd])_.*")
-FILES = sorted(path.name for path in DATA.glob("*.csv.gz") if NAME.fullmatch(path.name))
-FUNDING = DATA / "ft_XRPUSDT_perp_fundingrate_8h_2021-11.csv.gz"
 
 
 class UnevenBars(StoredBars):
@@ -41,28 +34,10 @@ class UnevenBars(StoredBars):
         return {mark: candles[candles.time <= self._end] for mark, candles in found.items()}
 
 
-def imported(name: str) -> tuple[Market, int]:
-    """The market of a file, its candles stored, and their timeframe in s."""
-    words = NAME.fullmatch(name)
-    swap, quote = "perp" in name.lower(), words["quote"].replace("PERP", "USD")
-    symbol = f"{words['base']}/{quote}:{quote}" if swap else f"{words['base']}/{quote}"
-    timeframe = timeframe_seconds(words["timeframe"])
-    import_candles(DATA / name, Target("files", symbol, timeframe, create=True), skip_bad=True)
-    if swap and words["base"] == "XRP":
-        import_funding(FUNDING, "files", symbol)
-    Feed.objects.update(enabled=True)
-    return Market.objects.get(symbol=symbol), timeframe
-
-
-def suiting(market: Market) -> list[str]:
-    """Kinds of margin need a swap, the others trade everywhere."""
-    return [slug for slug, kind in KINDS.items() if market.type == "swap" or not kind.margin]
-
-
 @pytest.fixture
 def rich(owner):
     """Enough money for every kind on every market."""
-    exchange = Exchange.objects.create(slug="files", name="Files", ccxt_id="simulated", ccxt_config={"seed": 1})
+    exchange = Exchange.objects.create(slug=EXCHANGE, name="Files", ccxt_id="simulated", ccxt_config={"seed": 1})
     money = dict.fromkeys(("USDT", "BTC", "USD"), Decimal(20 * CAPITAL))
     return services.open_paper_account(owner, "Paper", exchange, money)
 
@@ -91,3 +66,10 @@ def test_every_kind_trades_on_paper_as_in_the_backtest(name, rich):
         assert (run.cash, run.position, run.cost) == (backtest.book.cash, backtest.book.position, backtest.book.cost)
         traded += len(backtest.trades)
     assert traded > Run.objects.count()
+
+
+def test_the_first_line_that_differs_is_told():
+    assert parity.difference(["a\nb\n"] * 3) == ""
+    assert parity.difference(["a\nb\n", "a\nb\n", "a\n"]) == (
+        "DIFFERENT in line 2: backtest b; paper_replay b; live_replay None"
+    )
