@@ -120,12 +120,18 @@ class Curve(NamedTuple):
     base: float
 
 
-def curve(owner: Owner, key: str, days: int | None, now: datetime) -> Curve:
+Stretch = tuple[float | None, float | None]
+WHOLE: Stretch = (None, None)
+
+
+def curve(owner: Owner, key: str, days: int | None, now: datetime, stretch: Stretch = WHOLE) -> Curve:
     """A book over time up to now, CURVE_POINTS points at most; the first book where none has the key. One query.
 
-    Of the snapshots that fall on a point the last one counts, and the deepest drawdown.
+    stretch: begin and end (s UTC) of the part of the period that is told, both included; drawdown and base are still
+    those of the period. Of the snapshots that fall on a point the last one counts, and the deepest drawdown.
     """
     values = {"owner": owner.pk, "key": key, "now": now, "points": CURVE_POINTS - 1}
+    values |= {"begin": stretch[0], "end": stretch[1]}
     with connection.cursor() as cursor:
         cursor.execute(_CURVE, values | {"since": None if days is None else now - timedelta(days=days)})
         rows = cursor.fetchall()
@@ -148,17 +154,20 @@ _CURVE = (
   UNION ALL SELECT %(now)s, equity, pnl FROM chosen
 ), placed AS (
   SELECT *, pnl - max(pnl) OVER (ORDER BY time) AS drawdown, row_number() OVER (ORDER BY time DESC) AS from_last,
-         extract(epoch FROM time) AS at, extract(epoch FROM min(time) OVER ()) AS first
+         extract(epoch FROM time)::float8 AS at
   FROM point
+), told AS (
+  SELECT *, min(at) OVER () AS first, max(at) OVER () AS last FROM placed
+  WHERE at >= coalesce(%(begin)s::float8, 0) AND at <= coalesce(%(end)s::float8, 'infinity')
 )
 SELECT (SELECT mode || ':' || currency FROM chosen), (SELECT currency FROM chosen), max(at)::int8,
        (array_agg(equity ORDER BY from_last))[1],
        (array_agg(pnl ORDER BY from_last))[1], min(drawdown),
        coalesce((SELECT s.pnl FROM bots_booksnapshot s JOIN chosen USING (mode, currency)
                  WHERE s.owner_id = %(owner)s AND s.time <= %(since)s::timestamptz ORDER BY s.time DESC LIMIT 1), 0)
-FROM placed
+FROM told
 -- Two points are a second apart at least, as the charts ask for; the first one has a place of its own.
-GROUP BY ceil((at - first) / greatest((extract(epoch FROM %(now)s::timestamptz) - first) / %(points)s, 1))
+GROUP BY ceil((at - first) / greatest((last - first) / %(points)s, 1))
 ORDER BY 3
 """
 )

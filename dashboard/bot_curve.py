@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from datetime import datetime
 from typing import NamedTuple
 
@@ -16,6 +17,11 @@ class BotCurve(NamedTuple):
     time: list[int]
     equity: list[float]
     base: float
+
+    def part(self, begin: float | None, end: float | None) -> slice:
+        """The points between two moments (s UTC), both included."""
+        first = 0 if begin is None else bisect_left(self.time, begin)
+        return slice(first, None if end is None else bisect_right(self.time, end))
 
 
 class _Joined(NamedTuple):

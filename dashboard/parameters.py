@@ -26,6 +26,12 @@ def moment(query: QueryDict, name: str) -> int | None:
     return None if found < 0 else found
 
 
+def stretch(query: QueryDict) -> tuple[float | None, float | None]:
+    """?from= and ?to= ms UTC as seconds; None for what is not said."""
+    begin, end = moment(query, "from"), moment(query, "to")
+    return begin if begin is None else begin / 1000, end if end is None else end / 1000
+
+
 def choice(query: QueryDict, name: str, choices: Collection[str], default: str) -> str:
     found = query.get(name, default)
     return found if found in choices else default

@@ -207,18 +207,20 @@ def bot_chart_json(request: HttpRequest, bot_id: int) -> HttpResponse:
 def bot_equity_json(request: HttpRequest, bot_id: int) -> HttpResponse:
     """Columns of the bot's equity: time in seconds UTC, equity in quote; at most EQUITY_POINTS points.
 
-    base is what the gain of ?period= is measured from, see bot_curve().
+    base is what the gain of ?period= is measured from, see bot_curve(). ?from= and ?to= ms UTC: a part of the period.
     """
     bot = get_object_or_404(Bot.objects.owned_by(request.user).select_related("market"), pk=bot_id)
     days = PERIODS[parameters.choice(request.GET, "period", PERIODS, "7d")]
     now = timezone.now()
     curve = bot_curve(bot, None if days is None else now - timedelta(days=days), now)
-    time, equity = charts.downsample(curve.time, curve.equity, EQUITY_POINTS)
+    part = curve.part(*parameters.stretch(request.GET))
+    time, equity = charts.downsample(curve.time[part], curve.equity[part], EQUITY_POINTS)
     return JsonResponse(
         {
             "time": [int(at) for at in time],
             "equity": equity,
             "base": curve.base,
+            "most": EQUITY_POINTS,
             "currency": bot.market.quote,
             "digits": formats.money_digits(bot.market.quote),
         }

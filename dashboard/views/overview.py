@@ -102,7 +102,12 @@ def _totals(book: Book) -> list[dict[str, Any]]:
 
 @require_GET
 def equity_json(request: HttpRequest) -> HttpResponse:
-    """Columns of the owner's equity curve: time in seconds UTC; equity, pnl and drawdown in the book's currency."""
+    """Columns of the owner's equity curve: time in seconds UTC; equity, pnl and drawdown in the book's currency.
+
+    ?from= and ?to= ms UTC: a part of the ?period=, in as many points as the whole has at most.
+    """
     days = CURVE_PERIODS[parameters.choice(request.GET, "period", CURVE_PERIODS, "7d")]
-    found = money.curve(request.user, parameters.text(request.GET, "book"), days, timezone.now())
-    return JsonResponse({**found._asdict(), "digits": formats.money_digits(found.currency)})
+    stretch = parameters.stretch(request.GET)
+    found = money.curve(request.user, parameters.text(request.GET, "book"), days, timezone.now(), stretch)
+    digits = formats.money_digits(found.currency)
+    return JsonResponse({**found._asdict(), "digits": digits, "most": money.CURVE_POINTS})

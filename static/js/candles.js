@@ -1,13 +1,17 @@
-// The candles chart: volume, indicators, older candles on scrolling left, new ones as they close; on a bot's page its
-// open orders as lines, its trades as arrows and the average price of its position.
+// The candles chart: volume, indicators, new candles as they close; on a bot's page its open orders as lines, its trades
+// as arrows and the average price of its position. Only the stretch that is looked at is there, and a screen to either
+// side of it; who looks at more time than fits is shown wider candles, made by the server.
 
 import { choose, fetchJson, grouped, makeChart, palette } from "./charts.js";
 import { onChange } from "./live.js";
+import { placeOf, resolution, timeAt } from "./stretch.js";
 
 const { CandlestickSeries, HistogramSeries, LineSeries, LineStyle, createSeriesMarkers } = window.LightweightCharts;
 
 const CHUNK = 500;
 const MOST = 2_000;
+const NEAR = 20; // candles to an end of what is there
+const PAUSE = 120; // ms between two looks at where one has scrolled to
 const element = document.getElementById("candles");
 const settings = JSON.parse(document.getElementById(element.dataset.settings).textContent);
 const legend = document.getElementById("candles-legend");
@@ -17,8 +21,12 @@ const botUrl = element.dataset.bot;
 let timeframe = settings.timeframe;
 let columns = { time: [], open: [], high: [], low: [], close: [], volume: [] };
 let indicators = {};
+let shown = timeframe; // the same, or longer where the chosen one would be too many candles
+let before = null; // ms, where what is there ends; null: at the newest
+let newest = 0;
 let exhausted = false;
 let loading = false;
+let looking = 0;
 let overlay = null;
 let orderLines = [];
 let lines = [];
@@ -107,9 +115,9 @@ function drawOverlay(colour) {
 
 function visibleMarks(colour) {
   const { time, side, count } = overlay.trades;
-  const first = columns.time[0];
+  const [first, last] = [columns.time[0], columns.time.at(-1)];
   return time.flatMap((at, i) => {
-    if (at < first) return [];
+    if (at < first || at > last) return [];
     const buy = side[i] === "buy";
     return [{
       time: at, position: buy ? "belowBar" : "aboveBar", shape: buy ? "arrowUp" : "arrowDown",
@@ -123,6 +131,7 @@ function tell(index) {
   const parts = ["open", "high", "low", "close"].map((name) => `${name[0].toUpperCase()} ${grouped(columns[name][index], settings.digits)}`);
   const change = (columns.close[index] / columns.open[index] - 1) * 100;
   legend.replaceChildren(
+    ...(shown === timeframe ? [] : [span(`${shown} candles`, "dim")]),
     span(parts.join("  "), change < 0 ? "down" : "up"),
     span(`${change >= 0 ? "+" : ""}${grouped(change, 2)} %`, change < 0 ? "down" : "up"),
     span(`V ${grouped(columns.volume[index], 2)} ${settings.base}`, "dim"),
@@ -145,7 +154,7 @@ function say(text) {
 }
 
 function candlesUrl(parameters) {
-  const query = new URLSearchParams({ timeframe, indicators: [...chosen].join(","), ...parameters });
+  const query = new URLSearchParams({ timeframe: shown, indicators: [...chosen].join(","), ...parameters });
   return `${settings.url}?${query}`;
 }
 
@@ -158,58 +167,89 @@ function redraw() {
   tell(columns.time.length - 1);
 }
 
-/** Load the last candles: at first, on another timeframe, on another choice of indicators. */
-async function load(limit = CHUNK) {
+/** Load a stretch: the last `limit` candles before `until` (ms), or of all. */
+async function load(limit = CHUNK, until = null, keep = null) {
   const mine = ++generation;
   loading = true;
+  element.ariaBusy = "true";
   try {
-    const data = await fetchJson(candlesUrl({ limit }));
+    const data = await fetchJson(candlesUrl(until === null ? { limit } : { limit, before: until }));
     if (mine !== generation) return;
+    const seen = keep?.();
     ({ candles: columns, indicators } = data);
+    before = until;
     exhausted = columns.time.length < limit;
+    if (until === null) newest = columns.time.at(-1) ?? 0;
     say(columns.time.length ? "" : "No candles of this timeframe yet. They appear here as the feed collects them.");
     redraw();
+    if (seen) show(seen);
+    Object.assign(element.dataset, { shown, points: columns.time.length, first: columns.time[0] ?? "" });
     if (botUrl) await loadOverlay();
   } catch (error) {
     if (mine === generation) say(`The candles could not be loaded (${error.message}).`);
   } finally {
     if (mine === generation) loading = false;
+    element.ariaBusy = String(loading || looking > 0);
   }
 }
 
 async function loadOverlay() {
   if (!columns.time.length) return;
   const mine = generation;
-  const found = await fetchJson(`${botUrl}?${new URLSearchParams({ timeframe, from: columns.time[0] * 1000 })}`);
+  const range = { from: columns.time[0] * 1000, ...(before === null ? {} : { to: before }) };
+  const found = await fetchJson(`${botUrl}?${new URLSearchParams({ timeframe: shown, ...range })}`);
   if (mine !== generation) return;
   overlay = found;
   drawOverlay(palette());
 }
 
-async function loadOlder() {
-  if (loading || exhausted || !columns.time.length) return;
-  const mine = generation;
-  loading = true;
-  try {
-    const older = await fetchJson(candlesUrl({ limit: CHUNK, before: columns.time[0] * 1000 }));
-    if (mine !== generation) return;
-    exhausted = older.candles.time.length < CHUNK;
-    const join = (a, b) => Object.fromEntries(Object.keys(b).map((key) => [key, a[key].concat(b[key])]));
-    columns = join(older.candles, columns);
-    for (const name of Object.keys(indicators)) indicators[name] = join(older.indicators[name], indicators[name]);
-    const range = chart.timeScale().getVisibleLogicalRange();
-    const added = older.candles.time.length;
-    redraw();
-    if (range) chart.timeScale().setVisibleLogicalRange({ from: range.from + added, to: range.to + added });
-    if (botUrl) await loadOverlay();
-  } finally {
-    loading = false;
+/** What is looked at, s; it may reach beyond what is there. */
+function visible(step = settings.timeframes[shown], times = columns.time) {
+  const range = chart.timeScale().getVisibleLogicalRange();
+  return range && times.length ? { from: timeAt(times, range.from, step), to: timeAt(times, range.to, step) } : null;
+}
+
+function show(seen) {
+  if (!columns.time.length) return;
+  const step = settings.timeframes[shown];
+  const [from, to] = [seen.from, seen.to].map((time) => placeOf(columns.time, time, step));
+  chart.timeScale().setVisibleLogicalRange({ from, to });
+}
+
+/** Load what is looked at and a screen to either side, where it is not there, or not in candles of the right width. */
+function look() {
+  looking = 0;
+  if (loading) {
+    lookSoon();
+    return;
   }
+  element.ariaBusy = "false";
+  const range = chart.timeScale().getVisibleLogicalRange();
+  if (!range || !columns.time.length) return;
+  const length = settings.timeframes[shown];
+  const span = (range.to - range.from) * length;
+  const wanted = resolution(span, timeframe, settings.timeframes, element.clientWidth);
+  const short = (range.from < NEAR && !exhausted) || (before !== null && range.to > columns.time.length - NEAR);
+  if (wanted === shown && !short) return;
+  const step = settings.timeframes[wanted];
+  const times = columns.time;
+  const seen = visible(length, times);
+  const end = Math.ceil((seen.to + span) / step) * step;
+  const limit = Math.min(MOST, Math.ceil((Math.min(end, newest) - seen.from + span) / step) + 1);
+  const changed = wanted !== shown;
+  shown = wanted;
+  load(Math.max(limit, NEAR), end > newest ? null : end * 1000, () => visible(length, times));
+  if (changed) document.dispatchEvent(new CustomEvent("timeframe", { detail: shown }));
+}
+
+function lookSoon() {
+  element.ariaBusy = "true";
+  looking ||= setTimeout(look, PAUSE);
 }
 
 /** Append the candles that closed since the last one; the last one itself comes too, as it may have been mended. */
 async function loadNewer() {
-  if (loading) return;
+  if (loading || before !== null) return;
   if (!columns.time.length) {
     await load();
     return;
@@ -233,15 +273,15 @@ async function loadNewer() {
       line.series.update(value === null ? { time } : { time, value });
     }
   });
-  if (data.candles.time.length) tell(columns.time.length - 1);
+  if (!data.candles.time.length) return;
+  newest = columns.time.at(-1);
+  tell(columns.time.length - 1);
 }
 
 /** A live update that fails is not worth a word: the next one, or the reconnect, brings what was missed. */
 const quietly = (task) => () => task().catch((error) => console.debug("live update", error));
 
-chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-  if (range && range.from < 20) quietly(loadOlder)();
-});
+chart.timeScale().subscribeVisibleLogicalRangeChange(lookSoon);
 chart.subscribeCrosshairMove((at) => {
   const last = columns.time.length - 1;
   tell(at.logical === undefined ? last : Math.min(Math.max(at.logical, 0), last));
@@ -250,7 +290,7 @@ chart.subscribeCrosshairMove((at) => {
 for (const link of document.querySelectorAll("[data-timeframe]")) {
   link.addEventListener("click", (event) => {
     event.preventDefault();
-    timeframe = link.dataset.timeframe;
+    timeframe = shown = link.dataset.timeframe;
     choose(link);
     document.dispatchEvent(new CustomEvent("timeframe", { detail: timeframe }));
     load().then(() => chart.timeScale().scrollToRealTime());
@@ -267,7 +307,7 @@ for (const chip of document.querySelectorAll("[data-indicator]")) {
     } catch {
       // storage may be switched off: the choice lasts as long as the page
     }
-    load(Math.min(Math.max(columns.time.length, CHUNK), MOST));
+    load(Math.min(Math.max(columns.time.length, CHUNK), MOST), before, visible);
   });
 }
 for (const chip of document.querySelectorAll("[data-layer]")) {

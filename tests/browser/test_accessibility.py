@@ -30,8 +30,8 @@ FAULTS = """async runOnly => {
 }"""
 SETTLED = "() => !document.querySelector('.htmx-request') && document.getAnimations().length === 0"
 PLAIN = (
-    "overview", "performance", "correlation", "bots", "positions", "trades", "orders", "activity", "backtests",
-    "markets", "system", "settings", "api-tokens", "api-reference", "halt", "release", "new-bot", "cache",
+    "overview", "equity-table", "performance", "correlation", "bots", "positions", "trades", "orders", "activity",
+    "backtests", "markets", "system", "settings", "api-tokens", "api-reference", "halt", "release", "new-bot", "cache",
 )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ def paths(bot, redis):
         *(one.get_absolute_url() for one in (single, grid, waiting)),
         f"{reverse('compare-backtests')}?id={single.pk}",
         reverse("backtest-delete", args=[single.pk]),
+        reverse("backtest-curve", args=[single.pk]),
         reverse("market", args=[market.pk]),
         reverse("market-candles", args=[market.pk]),
         reverse("revoke-api-token", args=[ApiToken.objects.get(owner=owner).pk]),

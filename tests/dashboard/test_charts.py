@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bots import backtests, equity
 from dashboard import charts
+from dashboard.views import curves
 from markets.series import Candles
 
 values = st.lists(st.floats(-1e9, 1e9), min_size=0, max_size=300)
@@ -68,3 +70,31 @@ def test_trades_of_one_candle_and_side_make_one_marker_at_their_mean_price():
         "amount": [1.0, 3.0, 1.0],
         "count": [1, 2, 1],
     }
+
+
+def test_every_curve_is_a_table_too(page, bot):
+    equity.sum_up()
+    asked, _ = backtests.ask(bot.owner, "grid", bot.params, {}, bot.market, 60, bot.allocation, None, {})
+    backtests.run_waiting()
+    for path, last in (
+        ("/equity/?period=1d", "1,023.50"),
+        (f"/bots/{bot.pk}/equity/?period=1d", "1,023.50"),
+        (f"/backtests/{asked.pk}/curve/", "Held instead"),
+    ):
+        answer = page(path)
+        assert last in answer.text_
+        assert 20 < len(answer.context["rows"]) <= curves.ROWS
+        times = [row[0] for row in answer.context["rows"]]
+        assert times == sorted(times, reverse=True)
+
+
+def test_a_part_of_a_curve_is_told_by_its_ends(page, bot):
+    equity.sum_up()
+    for path in ("/equity.json?period=1d", f"/bots/{bot.pk}/equity.json?period=1d"):
+        whole = page(path).json()
+        begin, end = whole["time"][5], whole["time"][15]
+        part = page(f"{path}&from={begin * 1000}&to={end * 1000}").json()
+        assert part["time"] == whole["time"][5:16]
+        assert part["equity"] == whole["equity"][5:16]
+        assert part["base"] == whole["base"]
+        assert page(f"{path}&from=1&to=2").json()["time"] == []

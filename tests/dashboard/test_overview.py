@@ -134,6 +134,7 @@ def test_the_curve_takes_one_query_and_the_visitors_two(page, bot, django_assert
 
 def test_without_bots_the_curve_is_empty(page):
     assert page("/equity.json").json() == {
+        "most": 400,
         "book": "", "currency": "", "time": [], "equity": [], "pnl": [], "drawdown": [], "base": 0.0, "digits": 2,
     }  # fmt: skip
 

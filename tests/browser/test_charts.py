@@ -1,0 +1,128 @@
+"""Charts over a long past: what is looked at is loaded, in no more points than can be seen."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.utils import timezone
+
+from bots.models import BookSnapshot
+from markets import candles
+from markets.models import Feed
+from markets.series import Candles
+from tests.browser.test_journey import PAINTED, log_in
+
+pytestmark = pytest.mark.browser
+
+YEAR = 500_000  # minutes
+MOST = 2_000
+# What was scrolled is drawn in the next frame, and looked at a moment later.
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+SETTLED = "chart => document.querySelector(chart).ariaBusy === 'false'"
+
+
+@pytest.fixture
+def year(bot):
+    """A year of minutes of the bot's market, before those that it has."""
+    first = int(candles.load(bot.market_id, 60, limit=300).time[0])
+    time = first - 60_000 * np.arange(YEAR, 0, -1, dtype=np.int64)
+    price = 100 + 20 * np.sin(np.arange(YEAR) / 9_000) + np.sin(np.arange(YEAR) / 7)
+    candles.upsert(bot.market_id, 60, Candles(time, price, price + 0.2, price - 0.2, price, np.full(YEAR, 3.0)))
+    Feed.objects.update(synced_to=int(time[-1]) + 300 * 60_000)
+    return int(time[0]) // 1000
+
+
+def facts(page):
+    found = page.locator("#candles").evaluate("one => ({...one.dataset})")
+    return found["shown"], int(found["points"]), int(found["first"])
+
+
+def settle(page, chart="#candles"):
+    page.evaluate(DRAWN)
+    page.wait_for_function(SETTLED, arg=chart)
+
+
+def turn(page, way, until):
+    """Turns the wheel until the candles are of a timeframe; what was there each time they changed."""
+    box = page.locator("#candles").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
+    seen = [facts(page)]
+    for _ in range(60):
+        if seen[-1][0] == until:
+            return seen
+        for _ in range(8):
+            page.mouse.wheel(0, way * 400)
+        settle(page)
+        seen.append(facts(page))
+    raise AssertionError(seen)
+
+
+def drag(page, by):
+    box = page.locator("#candles").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * (0.2 + by), box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()
+
+
+@pytest.mark.parametrize("watched", [1440], indirect=True)
+def test_half_a_million_candles_are_looked_through_in_bounded_pieces(watched, bot, year):
+    page = watched.page
+    log_in(page)
+    page.goto(f"/markets/{bot.market_id}/")
+    page.wait_for_function(PAINTED, arg="#candles")
+    out = turn(page, 1, "1d")
+    while facts(page)[2] > year + 2 * 86_400:
+        drag(page, 0.6)
+        settle(page)
+    far = facts(page)
+    back = turn(page, -1, "1m")
+    assert all(0 < points <= MOST for _, points, _ in [*out, far, *back])
+    assert back[-1][2] < year + 200 * 86_400
+    page.wait_for_function(PAINTED, arg="#candles")
+    assert watched.faults == []
+
+
+@pytest.mark.parametrize("watched", [1440], indirect=True)
+def test_a_part_of_an_equity_curve_is_loaded_closer(watched, bot):
+    """Six months of five minutes: what is zoomed into comes in points of its own, and goes again."""
+    until = timezone.now().replace(microsecond=0) - timedelta(hours=3)
+    BookSnapshot.objects.bulk_create(
+        BookSnapshot(
+            owner=bot.owner, mode="paper", currency="USDT", time=until - timedelta(minutes=5 * n),
+            equity=1000 + n % 97, pnl=n % 97, last_id=0,
+        )
+        for n in range(50_000)
+    )  # fmt: skip
+    page = watched.page
+    log_in(page)
+    page.goto("/?period=all")
+    page.wait_for_function(PAINTED, arg="[data-equity]")
+    chart = page.locator("[data-equity]")
+    settle(page, "[data-equity]")
+    whole = curve_facts(chart)
+    box = chart.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.4, box["y"] + box["height"] / 2)
+    zoom(page, -1)
+    near = curve_facts(chart)
+    assert near["points"] <= 400
+    assert near["step"] < whole["step"] / 10
+    zoom(page, 1)
+    assert curve_facts(chart)["first"] == whole["first"]
+    assert curve_facts(chart)["step"] == pytest.approx(whole["step"], rel=0.1)
+    assert watched.faults == []
+
+
+def zoom(page, way):
+    for _ in range(4):
+        for _ in range(10):
+            page.mouse.wheel(0, way * 400)
+        settle(page, "[data-equity]")
+
+
+def curve_facts(chart):
+    found = chart.evaluate("one => ({...one.dataset})")
+    points, first, last = (int(found[name]) for name in ("points", "first", "last"))
+    return {"points": points, "first": first, "step": (last - first) / points}
