@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from bots import guards, halts, services
 from bots.forms import BalanceForm, BotForm, ExactField, form_for, limit_fields, param_fields
 from bots.kinds import KINDS
+from bots.kinds.parameters import ParamsError
 from bots.models import Account, Balance, Bot, Event, Halt, Mode, Order, Run, Trade
 from markets.admin import prefilled
 
@@ -161,6 +162,14 @@ class BotAdmin(BotModelAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return prefilled(super().get_changeform_initial_data(request), "market")
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Of two who store a bot of one name at once, the second is shown the form with the reason at its name."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except ParamsError:
+            # The other one is stored by now, so the form sees it.
+            return super().changeform_view(request, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Bot, form: Any, change: bool) -> None:
         services.configure(obj, request.user.get_username())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db.models import Value
 from django.db.models.functions import Concat
+from django_celery_beat.models import CrontabSchedule
 from playwright.sync_api import expect
 
 from bots import backtests
@@ -48,6 +49,18 @@ def test_the_page_of_the_cache_is_as_wide_as_the_screen(watched, bot):
     log_in(watched.page)
     watched.page.goto("/admin/cache/")
     assert watched.page.evaluate(TOO_WIDE) <= 0
+    assert watched.faults == []
+
+
+def test_a_crontab_is_told_in_words_by_a_script_that_the_policy_lets_run(watched, bot):
+    bot.owner.is_staff = bot.owner.is_superuser = True
+    bot.owner.save()
+    nightly = CrontabSchedule.objects.create(minute="30", hour="4")
+    log_in(watched.page)
+    watched.page.goto("/admin/django_celery_beat/periodictask/add/")
+    watched.page.locator("#id_crontab").select_option(str(nightly.pk))
+    expect(watched.page.locator(".field-crontab .help")).to_contain_text("In words: At 04:30 AM")
+    assert watched.faults == []
 
 
 def test_a_backtests_chart_offers_no_orders_as_it_has_none(wide, bot, redis):

@@ -56,17 +56,34 @@ def grid(owner, account, market) -> Bot:
 def test_a_bot_created_twice_at_once_is_there_once_and_the_page_says_so(cast, client):
     owner, account, market = cast
     client.force_login(owner)
-    typed = {
+    answer = while_another_waits(
+        lambda: services.configure(grid(*cast)), lambda: client.post("/bots/new/?kind=grid", typed(account, market))
+    )
+    assert answer.context["form"].errors == {"name": ["name must be new among owner's bots; 'Mine' is taken."]}
+    assert Bot.objects.count() == 1
+
+
+def test_a_bot_created_twice_at_once_in_the_admin_is_refused_at_its_name(cast, client):
+    owner, account, market = cast
+    owner.is_staff = owner.is_superuser = True
+    owner.save()
+    client.force_login(owner)
+    answer = while_another_waits(
+        lambda: services.configure(grid(*cast)),
+        lambda: client.post("/admin/bots/bot/add/?kind=grid", typed(account, market)),
+    )
+    assert answer.status_code == 200
+    assert "&#x27;Mine&#x27; is taken." in answer.content.decode()
+    assert Bot.objects.count() == 1
+
+
+def typed(account, market):
+    return {
         "name": "Mine", "account": account.pk, "market": market.pk, "timeframe": 60, "allocation": "1000",
         "param_lower": "90", "param_upper": "110", "param_lines": "21", "param_spacing": "arithmetic",
         "param_size": "base", "param_stop_loss_by": "price", "param_take_profit_by": "price",
         "limit_at_drawdown": "sell",
     }  # fmt: skip
-    answer = while_another_waits(
-        lambda: services.configure(grid(*cast)), lambda: client.post("/bots/new/?kind=grid", typed)
-    )
-    assert answer.context["form"].errors == {"name": ["name must be new among owner's bots; 'Mine' is taken."]}
-    assert Bot.objects.count() == 1
 
 
 def test_a_bot_created_twice_at_once_through_the_api_is_refused_as_in_the_form(cast):
