@@ -75,3 +75,17 @@ class Sample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.metric} {self.name}: {self.buckets[-1]}"
+
+
+class BrokenBudget(models.Model):
+    """A budget that is broken now, since when, and when staff were told; the row goes when the budget holds again."""
+
+    subject = models.CharField(max_length=200, unique=True, help_text="Of dashboard.system.audit.")
+    since = models.DateTimeField(default=timezone.now)
+    told_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["since"]
+
+    def __str__(self) -> str:
+        return f"{self.subject}, since {self.since:%Y-%m-%d %H:%M}"

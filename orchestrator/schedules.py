@@ -31,6 +31,7 @@ SCHEDULES = (
     Schedule("Run backtests", "bots.tasks.run_backtests", 15, "Works on backtests that wait, or whose worker died."),
     Schedule("Remove old candles", "markets.tasks.apply_retention", 3600, "Deletes candles past their keeping time."),
     Schedule("Sample performance", "orchestrator.tasks.sample_performance", 60, "Keeps what was counted, by minute."),
+    Schedule("Watch budgets", "dashboard.tasks.watch_budgets", 60, "Tells staff what has broken a budget for long."),
     Schedule("Remove old samples", "orchestrator.tasks.apply_retention", 3600, "Deletes findings and samples."),
     Schedule("Remove old events", "bots.tasks.apply_retention", 3600, "Deletes events past their keeping time."),
 )

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django.contrib.auth.models import AbstractBaseUser
-
 from dashboard import formats
-from dashboard.system import database, jobs, visits
+from dashboard.system import database, jobs
 from markets.models import Feed
 from orchestrator.models import Finding, Sample
 from orchestrator.observability import samples
@@ -36,9 +34,6 @@ BUDGETS: dict[str, tuple[str, float, str]] = {
 }
 # Views that are not pages to wait for: streams of any length and what staff looks at.
 UNBOUNDED = {"system", "metrics"}
-
-
-_VISIT_ADVICE = "Load rows with the page's own query, make the index that its query names, look at the cache's policy."
 
 
 class Grade(StrEnum):
@@ -64,15 +59,6 @@ def checks(summaries: Iterable[Summary], now: datetime) -> list[Check]:
     found = [*_times(rows), *_findings(now), *_feeds(now), *_tables(now), *_jobs(now), *_pool()]
     order = [Grade.BROKEN, Grade.WARNING, Grade.GOOD]
     return sorted(found, key=lambda check: order.index(check.grade))
-
-
-def visited(user: AbstractBaseUser) -> list[Check]:
-    """What the pages of a user break when they are opened now."""
-    found = [
-        Check(f"Page {breach.view}: {breach.what}", breach.detail, "never", Grade.BROKEN, _VISIT_ADVICE)
-        for breach in visits.breaches(user)
-    ]
-    return found or [Check(f"Pages of {user.get_username()}", "none breaks a rule", "none", Grade.GOOD)]
 
 
 def _times(summaries: list[Summary]) -> Iterator[Check]:

@@ -21,6 +21,7 @@ from django.urls import resolve
 
 from bots.models import Bot
 from dashboard.system import plans
+from dashboard.system.audit import Check, Grade
 from dashboard.system.plans import Query
 from orchestrator import cache
 from orchestrator.observability.tally import repeated, shape
@@ -31,6 +32,7 @@ ADDRESSES = (
     "/positions/", "/trades/", "/trades/?bot={bot}", "/orders/", "/orders/?state=all", "/activity/",
     "/activity/?level=attention", "/backtests/", "/markets/", "/markets/{market}/", "/markets/{market}/chart.json",
 )  # fmt: skip
+_ADVICE = "Load rows with the page's own query, make the index that its query names, look at the cache's policy."
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 # A page may change between two visits, each minute does; not between all of them.
 VISITS = 3
@@ -61,6 +63,15 @@ def breaches(user: AbstractBaseUser, addresses: Sequence[str] = ()) -> list[Brea
             if places or "{" not in address:
                 found += _judged(get, address.format(**places), large)
     return found
+
+
+def checks(user: AbstractBaseUser) -> list[Check]:
+    """The same as the audit tells it."""
+    found = [
+        Check(f"Page {breach.view}: {breach.what}", breach.detail, "never", Grade.BROKEN, _ADVICE)
+        for breach in breaches(user)
+    ]
+    return found or [Check(f"Pages of {user.get_username()}", "none breaks a rule", "none", Grade.GOOD)]
 
 
 def _judged(get: Callable[[str], int], address: str, large: frozenset[str]) -> Iterator[Breach]:

@@ -10,7 +10,8 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from dashboard.system.audit import Check, Grade, checks, visited
+from dashboard.system import visits
+from dashboard.system.audit import Check, Grade, checks
 from orchestrator.commands import SentenceCommand, bad_input
 from orchestrator.observability import samples
 
@@ -43,7 +44,7 @@ def _visited(name: str) -> list[Check]:
     user = get_user_model().objects.filter(username=name, is_active=True).first()
     if user is None:
         raise bad_input(f"--visit must be the name of a user, not {name!r}.")
-    return visited(user)
+    return visits.checks(user)
 
 
 def _line(check: Check) -> str:

@@ -1,0 +1,71 @@
+"""A budget that is broken for long is told to staff, once, and so is its end."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from bots.models import Event
+from dashboard import tasks
+from dashboard.system import alerts
+from markets.models import Feed
+from orchestrator.models import BrokenBudget
+from tests.dashboard.cast import make_user
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def staff(db):
+    make_user("gone", is_staff=True, is_active=False)
+    return [make_user("ann", is_staff=True), make_user("bea", is_staff=True)]
+
+
+def told(now):
+    """(code, owner, message) of what one look at the budgets tells of the feeds; no worker is there, either."""
+    return [
+        (event.code, event.owner.username, event.message)
+        for event in alerts.watch(now)
+        if event.data["subject"] == "Feeds"
+    ]
+
+
+def in_time(now):
+    Feed.objects.update(synced_to=int((now - 2 * MINUTE).timestamp() * 1000))
+
+
+def test_staff_are_told_once_of_what_is_broken_for_long_and_once_when_it_holds_again(staff, market, owner):
+    now = timezone.now()
+    Feed.objects.update(synced_to=0)
+    assert told(now) == told(now + 9 * MINUTE) == []
+    sentence = (
+        "Feeds: 1 late, 0 failing of 1, wanted none, since 10 min ago. "
+        "Look at the feeds in the admin: each says what went wrong."
+    )
+    assert told(now + 10 * MINUTE) == [(alerts.BROKEN, name, sentence) for name in ("ann", "bea")]
+    assert told(now + 11 * MINUTE) == []
+    in_time(now + 12 * MINUTE)
+    again = "Feeds: within its budget again. It was not since 12 min ago."
+    assert told(now + 12 * MINUTE) == [(alerts.HOLDS, name, again) for name in ("ann", "bea")]
+    assert told(now + 12.5 * MINUTE) == []
+    assert not BrokenBudget.objects.filter(subject="Feeds").exists()
+    levels = Event.objects.filter(data__subject="Feeds").order_by("id").values_list("level", flat=True)
+    assert list(levels) == ["warning", "warning", "info", "info"]
+    assert not Event.objects.filter(owner=owner, code__startswith="budget").exists()
+
+
+def test_a_short_break_is_told_to_nobody(staff, market):
+    now = timezone.now()
+    Feed.objects.update(synced_to=0)
+    assert told(now) == []
+    in_time(now + 5 * MINUTE)
+    assert told(now + 5 * MINUTE) == []
+    Feed.objects.update(synced_to=0)
+    assert told(now + 11 * MINUTE) == []
+
+
+def test_the_job_looks_now(staff):
+    tasks.watch_budgets()
+    assert set(BrokenBudget.objects.values_list("subject", "told_at")) == {("Workers", None)}
