@@ -91,6 +91,8 @@ def conclude(run: Run, session: LiveSession) -> None:
     """End a run of which nothing is on the exchange any more; inside the transaction of the caller, who locked it."""
     failed = int(kept_engine(run).run["status"][0]) == FAILED
     _end(run, Bot.Status.FAILED if failed else Bot.Status.STOPPED, _farewell(run, session))
+    if not session.opening:
+        writes.end_event(run, timezone.now()).save()
 
 
 def _farewell(run: Run, session: LiveSession) -> str:

@@ -14,13 +14,15 @@ from bots import balances, rows
 from bots.engine.reconcile import reconcile
 from bots.engine.run import Engine
 from bots.engine.types import ORDER, ORDER_TYPES
-from bots.models import EquitySnapshot, Event, FundingPayment, Mode, Order, Position, Run, Side, Trade
-from bots.outcomes import Outcome, client_id
+from bots.models import Bot, EquitySnapshot, Event, FundingPayment, Mode, Order, Position, Run, Side, Trade
+from bots.outcomes import Outcome, client_id, event_row
 from bots.records import ExactTrade, exact_order, moment
 from orchestrator import notify
 
 _RUN_FIGURES = ("cash", "position", "cost", "realized", "fees", "funding", "equity", "trades_count", "last_price")
 _RUN_STATE = ("bar_time", "state", "orders", "status", "reason", "stopped_at")
+# Codes of Events that say that a run is over, and why.
+TELL_AN_END = frozenset({"failed", "stopped", "halted", "changed"})
 _POSITION_FIGURES = ("status", "side", "amount", "average_price", "realized", "closed_at")
 
 
@@ -134,8 +136,20 @@ def _write_ends(ended: Sequence[Outcome]) -> None:
     Account by account, so that two shards never wait for each other's balances.
     """
     for outcome in sorted(ended, key=lambda outcome: outcome.run.bot.account_id):
-        end(outcome.run, outcome.ended, outcome.events[-1].message if outcome.events else "")
+        last = outcome.events[-1] if outcome.events else None
+        end(outcome.run, outcome.ended, last.message if last else "")
+        if last is None or last.code not in TELL_AN_END:
+            outcome.events.append(end_event(outcome.run, last.time if last else timezone.now()))
     rows.update([outcome.run.bot for outcome in ended], "status", "reason", "updated_at")
+
+
+def end_event(run: Run, time: datetime) -> Event:
+    """That a run ended itself, and why: what was told last may be a trade, or a decision like others."""
+    failed = run.bot.status == Bot.Status.FAILED
+    level, code = (Event.Level.ERROR, "failed") if failed else (Event.Level.INFO, "ended")
+    return event_row(
+        run, (level, code, f"The bot has {'failed' if failed else 'ended'}. {run.reason}".strip(), {}), time
+    )
 
 
 def end(run: Run, status: str, reason: str) -> None:

@@ -311,6 +311,7 @@ class TestWithdrawing:
         assert stored(run) == exact(expected(bot, candles))
         assert (bot.status, run.status, run.position) == ("stopped", "stopped", 0)
         assert account.balances.get(currency="USDT").free == 9000 + run.cash
+        assert Event.objects.get(bot=bot, code="ended").message == f"The bot has ended. {bot.reason}"
 
     def test_a_run_that_cannot_go_on_fails_and_its_orders_are_withdrawn(self, bot, close):
         run = services.start(bot, START)

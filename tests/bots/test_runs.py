@@ -185,6 +185,7 @@ def test_a_run_that_ends_itself_gives_its_money_back(bot, close, account):
     assert account.balances.get(currency="USDT").free == 9000 + run.cash
     assert not Order.objects.filter(run=run, status="open").exists()
     assert Event.objects.filter(bot=bot, level="warning", message__startswith="Stop loss reached at 85").exists()
+    assert Event.objects.get(bot=bot, code="ended").message == f"The bot has ended. {bot.reason}"
 
 
 def test_every_trade_and_decision_has_an_event_with_its_reason(bot, close):
