@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from bots import backtests, cycles, equity, live, retention, runs, trade_days
+from bots import backtests, cycles, equity, feed_watch, live, retention, runs, trade_days
 from bots.notifications import courier
 from orchestrator import broker
 
@@ -44,6 +44,11 @@ def run_backtests() -> int:
 @shared_task
 def deliver_notifications() -> int:
     return courier.send_out()
+
+
+@shared_task
+def watch_feeds() -> int:
+    return feed_watch.watch()
 
 
 def wake_for_backtests() -> None:

@@ -22,6 +22,7 @@ SCHEDULES = (
         "Advance live runs", "bots.tasks.advance_live_runs", 5, "Hears what exchanges did, and tells them what to do."
     ),
     Schedule("Deliver notifications", "bots.tasks.deliver_notifications", 5, "Tells people's channels what happened."),
+    Schedule("Watch feeds", "bots.tasks.watch_feeds", 60, "Tells bots that their candles stay away, or come again."),
     Schedule("Compute indicators", "markets.tasks.compute_indicators", 60, "Catches up on candles that closed."),
     Schedule("Warm the cache", "orchestrator.tasks.warm_cache", 10, "Renews what is read often before it expires."),
     Schedule("Snapshot equity", "bots.tasks.snapshot_equity", 60, "Notes what each running bot is worth."),

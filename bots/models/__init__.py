@@ -10,6 +10,7 @@ from bots.models.channel import Channel, EventHorizon
 from bots.models.event import Event
 from bots.models.funding import FundingPayment
 from bots.models.halt import Halt
+from bots.models.late_feed import LateFeed
 from bots.models.order import Order, Side
 from bots.models.position import BookSnapshot, EquitySnapshot, Position
 from bots.models.prediction import Prediction
@@ -32,6 +33,7 @@ __all__ = [
     "EventHorizon",
     "FundingPayment",
     "Halt",
+    "LateFeed",
     "LiveSession",
     "Mode",
     "Order",
