@@ -27,6 +27,7 @@ PURE = (
     "bots/rules/*.py",
     "bots/risk.py",
     "bots/limits.py",
+    "bots/exactness.py",
     "bots/performance/*.py",
     "dashboard/charts.py",
 )

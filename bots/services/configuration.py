@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from bots import limits
+from bots import exactness, limits
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import ParamsError
@@ -32,16 +32,20 @@ def validate(
     timeframe: int,
     allocation: Decimal,
     limited: dict[str, Any] | None = None,
+    lowest: float | None = None,
 ) -> None:
     """Raises ParamsError (a ValueError) naming every field that is wrong.
 
-    timeframe: of its candles, s; limited: limits, as bots.limits has them.
+    timeframe: of its candles, s; limited: limits, as bots.limits has them; lowest: the lowest price it will see, where
+    that is known, else the market's last one counts.
     """
     if kind not in KINDS:
         raise ParamsError({"kind": f"kind must be one of {', '.join(KINDS)}, not {kind!r}."})
     terms, money = terms_of(market), float(allocation)
     read = KINDS[kind].validate(params, terms, money)
     _check_leverage(getattr(read, "leverage", 1.0), market)
+    if problems := exactness.check(read, terms, money, lowest or market.last):
+        raise ParamsError(problems)
     if lead := KINDS[kind].lead:
         lead(read, timeframe)  # says so when it would be more candles than can be loaded
     limits.validate(limited or {}, read, KINDS[kind], terms, money)

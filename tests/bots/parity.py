@@ -24,7 +24,7 @@ from markets import candles as store  # noqa: E402
 from markets.models import Exchange  # noqa: E402
 from markets.series import TIMEFRAME_NAMES  # noqa: E402
 from orchestrator.benchmarks import own_database  # noqa: E402
-from tests.bots.realistic import CAPITAL, FILES, imported, params, suiting  # noqa: E402
+from tests.bots.realistic import FILES, capital, imported, params, suiting  # noqa: E402
 
 COMMANDS = ("backtest", "paper_replay", "live_replay")
 
@@ -68,10 +68,10 @@ def cut(market, timeframe, count):
 
 def compare(name, kind, market, timeframe, end, folder) -> bool:
     """Print what the three commands made of it."""
-    first = float(store.load(market.pk, timeframe).open[0])
+    first, money = float(store.load(market.pk, timeframe).open[0]), capital(market)
     words = [
         kind, "--exchange", market.exchange.slug, "--market", market.symbol, "--timeframe", TIMEFRAME_NAMES[timeframe],
-        "--params", json.dumps(params(kind, first, timeframe)), "--capital", str(CAPITAL), *end,
+        "--params", json.dumps(params(kind, first, timeframe, money)), "--capital", str(money), *end,
     ]  # fmt: skip
     taken, files, documents = [], [], []
     for command in COMMANDS:

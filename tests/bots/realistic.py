@@ -11,7 +11,7 @@ from markets.models import Feed, Market
 from markets.series import timeframe_seconds
 from markets.services.imports import Target, import_candles, import_funding
 
-CAPITAL = 10_000
+CAPITAL = 10_000  # of dollars
 DATA = Path(__file__).parents[3] / "shared" / "data"
 EXCHANGE = "files"
 NAME = re.compile(r"[a-z]+_(?P<base>[A-Z]+?)(?P<quote>USDT|BTC|PERP)(_perp_futures)?_(?P<timeframe>\d+[mhd])_.*")
@@ -37,13 +37,18 @@ def suiting(market: Market) -> list[str]:
     return [slug for slug, kind in KINDS.items() if market.type == "swap" or not kind.margin]
 
 
+def capital(market: Market) -> int:
+    """Quote money that a bot may have there: thousands of bitcoin would buy more lots of a coin than a float holds."""
+    return 1 if market.quote == "BTC" else CAPITAL
+
+
 def scaled(price: float, factor: float) -> float:
     """A price of six digits."""
     return float(f"{price * factor:.6g}")
 
 
-def params(slug: str, price: float, timeframe: int) -> dict[str, Any]:
-    """timeframe: of the candles, s."""
+def params(slug: str, price: float, timeframe: int, money: float = CAPITAL) -> dict[str, Any]:
+    """timeframe: of the candles, s; money: the bot's, quote."""
     higher = "@1h" if timeframe < 3600 else "@1d" if timeframe < 86_400 else ""
     return {
         "grid": {
@@ -53,10 +58,11 @@ def params(slug: str, price: float, timeframe: int) -> dict[str, Any]:
         "infinity_grid": {"lower": scaled(price, 0.6), "grid_profit": 0.5, "take_profit": 5, "take_profit_by": "ratio"},
         "trailing": {"buy_distance": 0.4, "sell_activation": 0.8, "sell_distance": 0.3, "reinvest": True},
         "dca": {
-            "base_order": 500.0, "safety_order": 500.0, "max_safety_orders": 6, "active_safety_orders": 2, "step": 0.5,
-            "volume_scale": 1.2, "take_profit": 0.6, "trailing": 0.2, "stop_loss": 12.0, "stop_loss_timeout": 600,
+            "base_order": money / 20, "safety_order": money / 20, "max_safety_orders": 6, "active_safety_orders": 2,
+            "step": 0.5, "volume_scale": 1.2, "take_profit": 0.6, "trailing": 0.2, "stop_loss": 12.0,
+            "stop_loss_timeout": 600,
         },
-        "accumulation": {"amount": 50.0, "interval": 7200, "multiplier": 1.5, "fall": 1.0, "take_profit": 1.0},
+        "accumulation": {"amount": money / 200, "interval": 7200, "multiplier": 1.5, "fall": 1.0, "take_profit": 1.0},
         "signal": {
             "long_entry": "close crosses above sma(12) and rsi(14) < 75", "long_exit": f"close < ema(30){higher}",
             "stop_loss": 1.5, "take_profit": "1: 50, 2", "trailing_activation": 1.0, "trailing_distance": 0.5,

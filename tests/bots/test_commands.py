@@ -370,6 +370,10 @@ BAD = [
     ({"params": "[" * 100_000}, "--params must be JSON such as "),
     ({"params": "[1]"}, """--params must be a JSON object such as '{"lower": 100}', not [1]."""),
     ({"params": "{}"}, "lower is needed. upper is needed."),
+    (
+        {"capital": "1e14"},
+        "allocation must buy at most 1.41e+14 lots of 0.001, not 1.14e+15 (100000000000000 at a price of 87.",
+    ),
     ({"params": json.dumps(GRID | {"line": 3})}, "line is not a parameter of the grid kind: did you mean lines?"),
     ({"params": json.dumps(GRID | {"lower": math.nan})}, "lower must be a finite number, not nan."),
     ({"params": json.dumps(GRID | {"upper": math.inf})}, "upper must be a finite number, not inf."),

@@ -128,6 +128,11 @@ BAD = [
     ({"param_upper": "1e308"}, "param_upper", "upper must be at most 1e+15 quote, not 1e+308."),
     ({"param_lower": "\uff19\uff10"}, "param_lower", "lower must be a number, not '\uff19\uff10'."),
     ({"param_lines": "2_1"}, "param_lines", "lines must be a number, not '2_1'."),
+    (
+        {"allocation": "1e14"}, "allocation",
+        "allocation must buy at most 1.41e+14 lots of 0.001, not 1.11e+15 (100000000000000 at a price of 90): such "
+        "amounts are not exact. It may be at most 1.27e+13.",
+    ),
     ({"allocation": "0"}, "allocation", "allocation must be at least 1E-8, not 0."),
     ({"allocation": "-1"}, "allocation", "allocation must be at least 1E-8, not -1."),
     ({"allocation": "NaN"}, "allocation", "allocation must be a number, such as 1000 or 0.5."),

@@ -13,7 +13,7 @@ from bots.models import Bot, Run
 from markets import candles as store
 from markets.models import Exchange
 from tests.bots import parity
-from tests.bots.realistic import CAPITAL, EXCHANGE, FILES, imported, params, suiting
+from tests.bots.realistic import CAPITAL, EXCHANGE, FILES, capital, imported, params, suiting
 from tests.bots.test_funding import paid
 from tests.bots.test_runs import exact, stored
 
@@ -49,11 +49,11 @@ def test_every_kind_trades_on_paper_as_in_the_backtest(name, rich):
     every = store.load(market.pk, timeframe)
     begin = min(BEFORE, len(every) // 3)
     candles = every[begin : begin + SHOWN]
-    traded = 0
+    traded, money = 0, capital(market)
     for slug in suiting(market):
         bot = Bot.objects.create(
             owner=rich.owner, account=rich, market=market, name=slug, kind=slug, timeframe=timeframe,
-            allocation=Decimal(CAPITAL), params=params(slug, float(candles.open[0]), timeframe),
+            allocation=Decimal(money), params=params(slug, float(candles.open[0]), timeframe, money),
         )  # fmt: skip
         services.start(bot, int(candles.time[0]))
     bars = UnevenBars(int(candles.time[-1]))

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from bots import runs, services
 from bots.kinds import KINDS
+from bots.kinds.parameters import ParamsError
 from bots.models import Account, Balance, Bot, Event, Mode, Order, Run, Trade
 from bots.services import Refused
 from markets.models import Exchange, Feed, Market
@@ -135,6 +136,29 @@ def test_parameters_that_no_longer_fit_are_refused_at_the_start(bot):
     assert refused(services.start, bot) == "upper must be above lower (110), not 90."
     Bot.objects.update(params=GRID, kind="gone")
     assert refused(services.start, bot) == f"kind must be one of {', '.join(KINDS)}, not 'gone'."
+
+
+@pytest.mark.parametrize(
+    ("allocation", "price", "params", "exact"),
+    [
+        (10_000, 5e-5, {}, False),
+        (70, 5e-5, {}, True),
+        (70, 4.9e-5, {}, False),
+        (70, 5e-5, {"leverage": 2}, False),
+        (70, 1.0, {"leverage": 2}, True),
+        (10_000, None, {}, True),
+    ],
+)
+def test_what_buys_more_lots_than_a_float_holds_is_not_set(market, allocation, price, params, exact):
+    """A sixty-fourth of 2^53 lots of 1e-8 is 1,407,374.88 of a coin: 70.37 at 5e-5."""
+    market.type, market.max_leverage, market.lot, market.last = "swap", Decimal(5), Decimal("1e-8"), price
+    market.min_amount = market.min_cost = Decimal(0)
+    asked = "signal", {"long_entry": "close > 0", "stop_loss": 1} | params, market, 60, Decimal(allocation)
+    if exact:
+        services.validate(*asked)
+    else:
+        with pytest.raises(ParamsError, match=r"allocation must buy at most 1\.41e\+14 lots of 1e-08, not "):
+            services.validate(*asked)
 
 
 def test_an_exchange_without_a_clock_is_told_in_a_sentence(bot):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from django.core.management.base import CommandParser
 
+from bots import services
 from bots.book import Book
 from bots.kinds import KINDS
 from bots.management.commands._report import figures, lines
@@ -96,6 +97,11 @@ class Asked:
     capital: Decimal
     candles: Candles
     seconds_load: float
+
+    def check(self, params: dict[str, Any] | None = None) -> None:
+        """Parameters, its own unless others are given. Raises ParamsError."""
+        lowest, chosen = float(self.candles.low.min()), self.params if params is None else params
+        services.validate(self.kind, chosen, self.market, self.timeframe, self.capital, lowest=lowest)
 
 
 class SeriesCommand(SentenceCommand):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from bots import runs, services
+from bots import runs
 from bots.engine.types import BEST, EXPECTED, WORST
 from bots.kinds.parameters import ParamsError
 from bots.management.commands._series import Asked, SeriesCommand
@@ -28,7 +28,7 @@ class Command(SeriesCommand):
         asked = self.asked(options)
         engine_began = time.perf_counter()
         try:
-            services.validate(asked.kind, asked.params, asked.market, asked.timeframe, asked.capital)
+            asked.check()
         except ParamsError as error:
             raise bad_input(str(error)) from None
         result = _backtest(asked, EXPECTED)

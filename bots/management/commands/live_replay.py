@@ -4,7 +4,7 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from bots import live, live_margin, services
+from bots import live, live_margin
 from bots.brokers import ExchangeBroker, exchange_account, run_leverage
 from bots.kinds.parameters import ParamsError
 from bots.management.commands._replay import forget, forget_killed, hurry, new_run
@@ -25,7 +25,7 @@ class Command(SeriesCommand):
         began = time.perf_counter()
         asked = self.asked(options)
         try:
-            services.validate(asked.kind, asked.params, asked.market, asked.timeframe, asked.capital)
+            asked.check()
         except ParamsError as error:
             raise bad_input(str(error)) from None
         forget_killed()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from bots import runs, services
+from bots import runs
 from bots.bars import SeriesBars
 from bots.kinds.parameters import ParamsError
 from bots.management.commands._replay import forget, forget_killed, hurry, new_run
@@ -20,7 +20,7 @@ class Command(SeriesCommand):
         began = time.perf_counter()
         asked = self.asked(options)
         try:
-            services.validate(asked.kind, asked.params, asked.market, asked.timeframe, asked.capital)
+            asked.check()
         except ParamsError as error:
             raise bad_input(str(error)) from None
         forget_killed()

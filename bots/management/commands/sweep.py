@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from bots import forecasting, funding, services
+from bots import forecasting, funding
 from bots.bars import STORED
 from bots.engine.simulate import NO_FUNDING
 from bots.kinds import KINDS
@@ -44,7 +44,7 @@ class Command(SeriesCommand):
         try:
             sets = combinations(kind, asked.params, options["grid"])
             for params in sets:
-                services.validate(asked.kind, params, asked.market, asked.timeframe, asked.capital)
+                asked.check(params)
             results = sweep(
                 kind, sets, terms_of(asked.market), capital, _series(asked, sets), threads=options["threads"]
             )

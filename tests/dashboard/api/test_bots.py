@@ -146,6 +146,7 @@ def test_the_sentences_are_those_of_the_form(ask, new, params):
         ({"allocation": "-5"}, "allocation", ""),
         ({"allocation": "NaN"}, "allocation", ""),
         ({"allocation": "1e999999"}, "allocation", ""),
+        ({"allocation": "1e14"}, "allocation", "allocation must buy at most 1.41e+14 lots of "),
         ({"allocation": None}, "allocation", "allocation must be a valid string, not None."),
         ({"timeframe": "7m"}, "timeframe", "timeframe must be one of 1m, 5m,"),
         ({"market": 10**18}, "market", ""),
