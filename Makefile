@@ -37,6 +37,7 @@ load: ## Users on the pages of real processes, ever more bots beside them; OPTIO
 lock: ## Write the exact versions anew from the ranges in pyproject.toml
 	@bin/setup dev
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt pyproject.toml
+	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra tracing -o requirements-tracing.txt pyproject.toml
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra dev -o requirements-dev.txt pyproject.toml
 
 clean: ## Remove what set-up made; your data in var/ stays

@@ -8,7 +8,7 @@ from celery import Celery
 from celery.signals import task_prerun, worker_process_init
 from django.db import close_old_connections
 
-from orchestrator import warming
+from orchestrator import tracing, warming
 from orchestrator.servers.privileges import end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
@@ -32,6 +32,13 @@ def _warm_up(**_: Any) -> None:
 
 
 worker_process_init.connect(_warm_up, weak=False)
+
+
+def _trace(**_: Any) -> None:
+    tracing.start("worker")
+
+
+worker_process_init.connect(_trace, weak=False)
 
 
 def _check_connections(**_: Any) -> None:

@@ -38,6 +38,11 @@ ENV: tuple[Variable, ...] = (
     Variable("STREAM_MARKETS", "0", "1 lets make run follow the exchanges' streams too, a process of about 200 MB."),
     Variable("DB_POOL_MAX", "8", "Most database connections a web process may hold, 1 to 100."),
     Variable("SILK_PERCENT", "0", "How many of a hundred requests of staff django-silk records; 0 leaves it out."),
+    Variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        "Address of an OpenTelemetry collector, http://host:4318, that traces are sent to. Empty: none are made.",
+    ),
     Variable("METRICS_TOKEN", "", "Who sends it as a bearer token may read /metrics. Empty: staff alone may."),
     Variable("API_READS_PER_MINUTE", "600", "Reads of the API that one user has a minute, 1 to 1000000."),
     Variable("API_WRITES_PER_MINUTE", "60", "Changes through the API that one user has a minute, 1 to 1000000."),

@@ -6,7 +6,10 @@ import os
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
+from orchestrator import tracing
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
+tracing.start("web")  # before the middleware is put together, of which it becomes a part
 _django = get_wsgi_application()
 
 from orchestrator import warming  # noqa: E402  its settings are set up by now

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import connections
 
+from orchestrator import tracing
 from orchestrator.cache import Noticed, noticed
 from orchestrator.observability.metrics import QUERIES
 
@@ -84,5 +85,7 @@ def tallied() -> Iterator[Tally]:
     with ExitStack() as stack:
         tally.cache = stack.enter_context(noticed())
         for connection in connections.all():
+            if traced := tracing.queries(connection):
+                stack.enter_context(traced)
             stack.enter_context(connection.execute_wrapper(tally.watch))
         yield tally
