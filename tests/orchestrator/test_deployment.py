@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -11,10 +12,11 @@ from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from django.core.management import get_commands
 
 from orchestrator import middleware
 from orchestrator.home import PROJECT
-from orchestrator.servers import ports
+from orchestrator.servers import ports, programs
 from tests.orchestrator.processes import manage, until
 
 
@@ -149,3 +151,14 @@ def test_the_settings_of_a_server_behind_tls_pass_djangos_checks(own_home):
     ended = manage(own_home, "check", "--deploy", "--fail-level", "WARNING", **tls)
     assert ended.returncode == 0, ended.stderr
     assert "no issues" in ended.stdout
+
+
+def test_every_command_and_program_that_operations_names_is_there():
+    text = (PROJECT / "docs/operations.md").read_text()
+    named = set(re.findall(r"manage\.py ([a-z_]+)", text))
+    assert len(named) > 12
+    assert named <= set(get_commands())
+    (programs_named,) = re.findall(r"enable --now orchestrator@\{([a-z,]+)\}", text)
+    assert programs_named.split(",") == [one.name for one in programs.programs("127.0.0.1", 1, 2)]
+    unit = (PROJECT / "deploy/orchestrator@.service").read_text()
+    assert "ExecStart=/opt/orchestrator/.venv/bin/python manage.py run %i\n" in unit
