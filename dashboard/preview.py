@@ -26,13 +26,14 @@ from markets.series import TIMEFRAME_NAMES, Candles
 
 POINTS: Final = 400  # of the equity curve
 MARKS: Final = 2_000  # trades on the chart, the last ones
+CURVE_ROWS: Final = 25
 ROWS: Final = 40  # orders in the table
 FEW: Final = 50  # candles, too few to say anything
 
 
 @dataclass(slots=True)
 class Preview:
-    """problems: sentences by field; strip, facts: label, value and note each; chart: for the script."""
+    """problems: by field; strip, facts: label, value and note each; chart: for the script, curve: its table."""
 
     problems: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -41,6 +42,7 @@ class Preview:
     orders: list[tuple[str, str, str, str, str]] = field(default_factory=list)
     orders_count: int = 0
     period: str = ""
+    curve: list[tuple[str, str, str]] = field(default_factory=list)
     chart: dict[str, Any] = field(default_factory=dict)
 
 
@@ -217,6 +219,15 @@ def _show_result(shown: Preview, result: Tried, settings: Settings, market: Mark
         "digits": formats.money_digits(market.quote),
         "currency": market.quote,
     }
+    shown.curve = _curve_rows(shown.chart, market)
+
+
+def _curve_rows(chart: Mapping[str, Any], market: Market) -> list[tuple[str, str, str]]:
+    """Some points of the chart as texts: time, equity, held; the last one first."""
+    kept = np.unique(np.linspace(0, len(chart["time"]) - 1, CURVE_ROWS).astype(np.int64))[::-1].tolist()
+    moments = [f"{datetime.fromtimestamp(chart['time'][at], UTC):%Y-%m-%d %H:%M}" for at in kept]
+    worth, held = ([formats.money(chart[name][at], market.quote) for at in kept] for name in ("equity", "held"))
+    return list(zip(moments, worth, held, strict=True))
 
 
 def curves(candles: Candles, equity: Any, capital: float) -> dict[str, Any]:

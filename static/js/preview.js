@@ -73,7 +73,9 @@ async function refresh() {
     if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
     const text = await answer.text();
     if (mine !== asked) return;
+    const opened = shown.querySelector("details")?.open;
     shown.innerHTML = text;
+    if (opened) shown.querySelector("details")?.setAttribute("open", "");
     blame();
     draw();
     shown.dataset.answer = String(Number(shown.dataset.answer ?? 0) + 1);

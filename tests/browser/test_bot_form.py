@@ -36,9 +36,9 @@ def test_older_answers_are_dropped(watched, money):
         pass
     with page.expect_response(re.compile("param_lines=12&")):
         page.get_by_label("Price lines").fill("12")
-    expect(page.locator("#preview .data tbody tr")).to_have_count(11)
+    expect(page.locator("#preview [data-orders] tbody tr")).to_have_count(11)
     assert len(held) == 1
-    expect(page.locator("#preview .data tbody tr")).to_have_count(11)
+    expect(page.locator("#preview [data-orders] tbody tr")).to_have_count(11)
 
 
 def test_it_works_without_scripts(browser, site, money):
@@ -48,7 +48,7 @@ def test_it_works_without_scripts(browser, site, money):
     page.goto("/bots/new/?kind=grid")
     page.get_by_label("Price lines").fill("7")
     page.get_by_role("button", name="Preview").click()
-    expect(page.locator("#preview .data tbody tr")).to_have_count(6)
+    expect(page.locator("#preview [data-orders] tbody tr")).to_have_count(6)
     assert "param_lines=7" in page.url
     page.get_by_role("button", name="Create draft").click()
     expect(page.get_by_role("heading", name="Grid BTC")).to_be_visible()

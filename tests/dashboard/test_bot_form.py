@@ -96,6 +96,7 @@ def test_the_preview_is_the_engine_s_own_answer(page, account, market, typed):
     backtest = runs.backtest("grid", params, market, 60, Decimal(1000), whole)
     assert script(answer, "preview-chart")["equity"][-1] == pytest.approx(float(backtest.steps.equity[-1]))
     assert sum(script(answer, "preview-chart")["trades"]["count"]) == len(backtest.trades)
+    assert answer.context["preview"].curve[0][1] == f"{float(backtest.steps.equity[-1]):,.2f}"
 
 
 def test_what_is_wrong_is_said_at_its_field_without_a_result(page, account, typed):
