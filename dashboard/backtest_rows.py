@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -129,11 +129,8 @@ def heat(one: Backtest, across: str, down: str) -> Heat | None:
         key = tuple(_key(chosen.get(name, one.params.get(name))) for name in (across, down))
         best[key] = max(best.get(key, float("-inf")), equity / float(one.allocation) - 1.0)  # type: ignore[index,arg-type]
     columns, lines = ([_key(value) for value in one.grid[name]] for name in (across, down))
-    furthest = max((abs(value) for value in best.values()), default=0.0)
-    top = max(best.values(), default=0.0)
-    cells = [
-        (line, [_cell(best.get((column, line)), furthest, top) for column in columns]) for line in dict.fromkeys(lines)
-    ]
+    found = list(best.values()) or [0.0]
+    cells = [(line, [_cell(best.get((column, line)), found) for column in columns]) for line in dict.fromkeys(lines)]
     return Heat(across, down, columns, cells)
 
 
@@ -141,9 +138,15 @@ def _key(value: Any) -> str:
     return rows.details({"": value})[0][1] if not isinstance(value, int | float) else f"{float(value):.10g}"
 
 
-def _cell(value: float | None, furthest: float, top: float) -> tuple[str, str]:
+def _cell(value: float | None, found: Sequence[float]) -> tuple[str, str]:
+    """Text and class of a return among all that were found: as deep as it is far from none.
+
+    Where all gained, or all lost, the least of them is the palest, or no difference could be seen.
+    """
     if value is None:
         return formats.NOTHING, ""
-    depth = 0 if not furthest else min(3, int(3 * abs(value) / furthest) + 1)
+    sizes = [abs(one) for one in found]
+    palest = 0.0 if min(found) < 0.0 < max(found) else min(sizes)
+    depth = 1 + min(2, int(3 * (abs(value) - palest) / ((max(sizes) - palest) or 1.0)))
     look = f"heat-{'up' if value > 0 else 'down'}{depth}" if value else ""
-    return formats.percent(value), f"{look} heat-best" if value == top else look
+    return formats.percent(value), f"{look} heat-best" if value == max(found) else look

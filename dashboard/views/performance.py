@@ -74,6 +74,7 @@ def correlation(request: HttpRequest) -> HttpResponse:
         "book": key,
         "matrix": performance_rows.correlation_rows(largest, matrix),
         "names": [one.label for one in largest],
+        "any": any(value is not None for values in matrix for value in values),
         "least": standings.LEAST_DAYS,
         "most": standings.CORRELATION_DAYS,
     }

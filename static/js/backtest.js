@@ -1,7 +1,7 @@
 // A stored backtest: its equity against holding and the fall from the peak, its trades on the candles; or several, as
 // parts of the money they began with.
 
-import { fetchJson, grouped, makeChart } from "./charts.js";
+import { FITTING, fetchJson, grouped, makeChart } from "./charts.js";
 
 const { BaselineSeries, LineSeries, AreaSeries } = window.LightweightCharts;
 
@@ -13,7 +13,7 @@ async function single(element) {
   let data = await fetchJson(element.dataset.url);
   const money = { type: "custom", minMove: 1e-8, formatter: (value) => grouped(value, data.digits) };
   const share = { type: "custom", minMove: 1e-6, formatter: (value) => `${grouped(100 * value, 2)} %` };
-  const { chart, paint } = makeChart(element, {}, (colour) => {
+  const { chart, paint } = makeChart(element, FITTING, (colour) => {
     held.applyOptions({ color: colour.muted });
     fall.applyOptions({ lineColor: colour.loss, topColor: `${colour.loss}05`, bottomColor: `${colour.loss}44`, invertFilledArea: true });
     equity.applyOptions({
@@ -45,7 +45,7 @@ async function single(element) {
 
 async function several(element) {
   const series = [];
-  const { chart, paint } = makeChart(element, {}, (colour) => series.forEach((one, i) => one.applyOptions({ color: colour[`series-${(i % 5) + 1}`] })));
+  const { chart, paint } = makeChart(element, FITTING, (colour) => series.forEach((one, i) => one.applyOptions({ color: colour[`series-${(i % 5) + 1}`] })));
   const share = { type: "custom", minMove: 1e-6, formatter: (value) => `${grouped(100 * (value - 1), 2)} %` };
   for (const link of document.querySelectorAll("[data-compared]")) {
     const data = await fetchJson(link.dataset.compared);

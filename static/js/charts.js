@@ -28,6 +28,9 @@ function options(colour) {
   };
 }
 
+/** Of charts of curves: however many points there are, all of them fit. */
+export const FITTING = { timeScale: { minBarSpacing: 0.02 } };
+
 /** A chart that fills its element and follows the theme; `recolour(palette)` sets the colours of its series. */
 export function makeChart(element, extra, recolour) {
   const chart = createChart(element, {

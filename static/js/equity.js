@@ -1,7 +1,7 @@
 // The equity curve: a baseline chart, green above where the period began and red below. Who clicks into it can zoom with
 // the wheel; a part that is looked at closely is loaded again, in as many points as the whole had.
 
-import { choose, fetchJson, grouped, makeChart } from "./charts.js";
+import { FITTING, choose, fetchJson, grouped, makeChart } from "./charts.js";
 import { onChange } from "./live.js";
 import { placeOf, timeAt } from "./stretch.js";
 
@@ -23,7 +23,7 @@ function start(element) {
   let period = element.dataset.period;
   // Money given to bots and taken back moves the equity of them all; the curve of gains alone does not jump.
   let curve = document.querySelector("[data-curve][aria-current]")?.dataset.curve ?? "equity";
-  const { chart, paint } = makeChart(element, STILL, (colour) =>
+  const { chart, paint } = makeChart(element, { ...FITTING, ...STILL }, (colour) =>
     series.applyOptions({
       topLineColor: colour.gain, topFillColor1: `${colour.gain}40`, topFillColor2: `${colour.gain}08`,
       bottomLineColor: colour.loss, bottomFillColor1: `${colour.loss}08`, bottomFillColor2: `${colour.loss}40`,

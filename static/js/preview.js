@@ -1,6 +1,6 @@
 // A bot's form: whatever is typed is tried on the past at once; the newest answer counts, older ones are dropped.
 
-import { grouped, makeChart } from "./charts.js";
+import { FITTING, grouped, makeChart } from "./charts.js";
 
 const { BaselineSeries, LineSeries } = window.LightweightCharts;
 
@@ -13,7 +13,7 @@ let timer = 0;
 let asked = null;
 let timeframe = "";
 
-const { chart, paint } = makeChart(document.getElementById("preview-equity"), {}, recolour);
+const { chart, paint } = makeChart(document.getElementById("preview-equity"), FITTING, recolour);
 const format = { type: "custom", minMove: 1e-8, formatter: (value) => grouped(value, data.digits ?? 2) };
 const held = chart.addSeries(LineSeries, { lineWidth: 1, priceLineVisible: false, lastValueVisible: false, priceFormat: format });
 const equity = chart.addSeries(BaselineSeries, { lineWidth: 2, priceLineVisible: false, priceFormat: format });

@@ -7,6 +7,7 @@ from django.test import Client
 
 from bots import tasks
 from bots.models import Backtest, Bot
+from dashboard import backtest_rows
 from tests.dashboard.cast import make_account, make_user
 
 NEW = "/backtests/new/?kind=grid"
@@ -84,6 +85,21 @@ def test_a_grid_shows_its_best_sets_and_a_heat_map(page, start):
     assert page(f"/backtests/{found.pk}/?across=lines&down=lines").context["heat"] is None
     best = max(row[2] for row in Backtest.objects.get().results)
     assert f"{(best / 1000 - 1) * 100:.2f}" in str(answer.context["sets"][0].total_return)
+
+
+@pytest.mark.parametrize(
+    ("returns", "looks"),
+    [
+        ([0.019, 0.023, 0.027], ["heat-up1", "heat-up2", "heat-up3 heat-best"]),
+        ([-0.03, 0.001, 0.03], ["heat-down3", "heat-up1", "heat-up3 heat-best"]),
+        ([0.01, 0.01, 0.01], ["heat-up1 heat-best"] * 3),
+    ],
+)
+def test_a_heat_map_shows_differences_whatever_their_size(returns, looks):
+    results = [[{"lines": n, "spacing": "arithmetic"}, 1, 1000 * (1 + one), 0.0] for n, one in enumerate(returns)]
+    grid = {"lines": [0, 1, 2], "spacing": ["arithmetic"]}
+    ((_, cells),) = backtest_rows.heat(Backtest(allocation=1000, grid=grid, results=results), "lines", "spacing").rows
+    assert [look for _, look in cells] == looks
 
 
 @pytest.mark.parametrize(
