@@ -17,6 +17,7 @@ from dashboard.views import (
     channels,
     curves,
     halt,
+    installed,
     markets,
     overview,
     performance,
@@ -66,6 +67,10 @@ urlpatterns = [
     path("markets/<int:market_id>/watch/", markets.watch, name="market-watch"),
     path("markets/<int:market_id>/candles/", markets.market_candles, name="market-candles"),
     path("system/", system.system, name="system"),
+    # As an installed app
+    path("app.webmanifest", installed.manifest, name="manifest"),
+    path("service-worker.js", installed.service_worker, name="service-worker"),
+    path("offline/", installed.offline, name="offline"),
     path("health", status.health, name="health"),
     path("ready", status.ready, name="ready"),
     path("metrics", status.metrics, name="metrics"),

@@ -11,7 +11,7 @@ from dashboard import tokens
 from dashboard.models import ApiToken
 from tests.dashboard.cast import make_bot, make_market, make_user
 
-PUBLIC = {"login", "health", "ready", "metrics"}
+PUBLIC = {"login", "health", "ready", "metrics", "manifest", "service-worker", "offline"}
 EVERYBODYS = {
     "api-tokens",
     "channels",

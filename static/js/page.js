@@ -97,6 +97,9 @@ document.addEventListener("htmx:oobAfterSwap", (event) => {
   showChooser();
 });
 
+// Where a browser lets it (over https, or on this machine): a page of our own while the site cannot be reached.
+addEventListener("load", () => navigator.serviceWorker?.register("/service-worker.js"));
+
 refreshTimes();
 setInterval(refreshTimes, 20_000);
 begin();

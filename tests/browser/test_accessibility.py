@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from bots import backtests, trade_days
 from bots.models import Balance
+from bots.notifications import channels
 from dashboard import tokens
 from dashboard.models import ApiToken
 from orchestrator.assets import NODE_MODULES
@@ -31,7 +32,8 @@ FAULTS = """async runOnly => {
 SETTLED = "() => !document.querySelector('.htmx-request') && document.getAnimations().length === 0"
 PLAIN = (
     "overview", "equity-table", "performance", "correlation", "bots", "positions", "trades", "orders", "activity",
-    "backtests", "markets", "system", "settings", "api-tokens", "api-reference", "halt", "release", "new-bot", "cache",
+    "backtests", "markets", "system", "settings", "api-tokens", "api-reference", "channels", "new-channel", "halt",
+    "release", "new-bot", "cache", "offline",
 )  # fmt: skip
 
 
@@ -44,6 +46,7 @@ def paths(bot, redis):
     Balance.objects.create(account=bot.account, currency="USDT", free=Decimal(5000))
     draft = make_draft(owner, market)
     tokens.create(owner, "script", "read")
+    channel = channels.create(owner, channels.Wishes("Phone", ["failures"]), "jsons://example.org/")
     trade_days.sum_up()
     single, grid = (tried(bot, several) for several in ({}, {"lines": [10, 20], "lower": [85.0, 90.0]}))
     assert backtests.run_waiting() == 2
@@ -63,6 +66,7 @@ def paths(bot, redis):
         f"{reverse('compare-backtests')}?id={single.pk}",
         reverse("backtest-delete", args=[single.pk]),
         reverse("backtest-curve", args=[single.pk]),
+        *(reverse(name, args=[channel.pk]) for name in ("channel", "channel-delete")),
         reverse("market", args=[market.pk]),
         reverse("market-candles", args=[market.pk]),
         reverse("revoke-api-token", args=[ApiToken.objects.get(owner=owner).pk]),
