@@ -18,23 +18,29 @@ from markets.series import Candles
 from markets.services import prices, quality
 from markets.surface import Gateway, GatewayError
 from orchestrator import notify
+from orchestrator.sole import sole
 
 logger = logging.getLogger(__name__)
 
-SHARD = 25  # feeds claimed by one transaction
+SHARD = 25  # feeds claimed at once, stored in one transaction
 PAGE = 1000  # candles asked for at once
 PAGES = 50  # asked for by one feed in one go; the rest comes with the next
 FIRST_CANDLES = 2880  # history of a new feed: two days of 1m, more of longer timeframes
 RETRY_SECONDS = 60  # a failing feed is not asked for more often
+_LOCKS = 0x66656564  # namespace: one worker a feed
 CONFIRM_MS = 900_000  # after its close a candle that came by a stream is asked for, to be sure of it
 
 
 class Fetched(NamedTuple):
-    """What one feed got: new closed candles, or the sentence of what went wrong after them."""
+    """What one feed got: new closed candles, or the sentence of what went wrong after them.
+
+    asked_to: open time, ms UTC, up to which the exchange was asked and has answered, if it was and did.
+    """
 
     feed: Feed
     candles: Candles
     error: str
+    asked_to: int | None = None
 
 
 def sync(feed_ids: Iterable[int] | None = None) -> int:
@@ -71,12 +77,23 @@ def _due(feeds: QuerySet[Feed], now: int) -> QuerySet[Feed]:
     return feeds.filter(behind).exclude(~Q(error="") & Q(checked_at__gt=recently))
 
 
-@transaction.atomic
 def _sync_shard(source: Gateway, feed_ids: Sequence[int]) -> int:
-    """The row locks are the claim: a worker that dies lets go of them, and nothing is half done."""
-    claimed = _due(Feed.objects.filter(pk__in=feed_ids), source.now_ms())
-    claimed = claimed.select_related("market").select_for_update(skip_locked=True, of=("self",)).order_by("pk")
-    return keep([_fetch(source, feed) for feed in claimed])
+    """No row is locked while the exchange is waited for; a worker that dies has done nothing, or all."""
+    with sole(_LOCKS, feed_ids) as claimed:
+        feeds = _due(Feed.objects.filter(pk__in=claimed), source.now_ms()).select_related("market").order_by("pk")
+        return _keep_fetched([_fetch(source, feed) for feed in feeds])
+
+
+@transaction.atomic
+def _keep_fetched(results: Sequence[Fetched]) -> int:
+    """Store what was fetched for feeds as they are now: a stream may have brought them further meanwhile."""
+    feeds = Feed.objects.filter(pk__in=[result.feed.pk for result in results]).select_related("market")
+    now = {feed.pk: feed for feed in feeds.select_for_update(of=("self",)).order_by("pk")}
+    current = [result._replace(feed=now[result.feed.pk]) for result in results if result.feed.pk in now]
+    for feed, _, _, asked_to in current:
+        if asked_to is not None:
+            feed.heard_from = _unconfirmed(feed, asked_to)
+    return keep(current)
 
 
 def keep(results: Sequence[Fetched]) -> int:
@@ -93,7 +110,7 @@ def _fetch(source: Gateway, feed: Feed) -> Fetched:
     now = source.now_ms()
     since = _begin(feed, now)
     pages: list[Candles] = []
-    error = ""
+    error, asked_to = "", None
     try:
         for _ in range(PAGES):
             rows = source.fetch_ohlcv(feed.market.symbol, feed.timeframe, since, PAGE)
@@ -106,8 +123,8 @@ def _fetch(source: Gateway, feed: Feed) -> Fetched:
         error = str(failure)[:300]
         logger.warning("feed %s of %s: %s", feed.pk, feed.market.symbol, error)
     else:
-        feed.heard_from = _unconfirmed(feed, pages, since)
-    return Fetched(feed, Candles.joined(pages), error)
+        asked_to = since if any(len(page) for page in pages) else None
+    return Fetched(feed, Candles.joined(pages), error, asked_to)
 
 
 def _begin(feed: Feed, now: int) -> int:
@@ -117,15 +134,14 @@ def _begin(feed: Feed, now: int) -> int:
     return feed.synced_to if feed.heard_from is None else min(feed.heard_from, feed.synced_to)
 
 
-def _unconfirmed(feed: Feed, pages: Sequence[Candles], asked_to: int) -> int | None:
+def _unconfirmed(feed: Feed, asked_to: int) -> int | None:
     """From where on the feed's candles were heard of alone, now that those up to a time were asked for."""
-    answered = any(len(page) for page in pages)
-    return asked_to if feed.heard_from is not None and answered and asked_to <= (feed.synced_to or 0) else None
+    return asked_to if feed.heard_from is not None and asked_to <= (feed.synced_to or 0) else None
 
 
 def _record(results: Sequence[Fetched]) -> None:
     fresh = []
-    for feed, candles, error in results:
+    for feed, candles, error, _ in results:
         feed.checked_at, feed.error = timezone.now(), error
         if len(candles) and (feed.synced_to is None or candles.time[-1] > feed.synced_to):
             feed.synced_to = int(candles.time[-1])

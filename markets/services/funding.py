@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from markets import funding, gateway
 from markets.models import Exchange, Feed, Market
 from markets.surface import Gateway, GatewayError
+from orchestrator.sole import sole
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +18,7 @@ HOUR_MS = 3_600_000
 SETTLING_MS = 60_000  # after the hour an exchange takes to publish a rate
 HISTORY_MS = 60 * 24 * HOUR_MS  # asked for at first, page by page
 PAGE = 200
+_LOCKS = 0x66756E64  # namespace: one worker a market
 
 
 def sync_funding() -> int:
@@ -43,15 +45,16 @@ def _sync_exchange(exchange: Exchange, swaps: QuerySet[Market]) -> int:
     return written
 
 
-@transaction.atomic
 def _sync_market(source: Gateway, pk: int, settled: int) -> int:
-    """The row lock is the claim, as for feeds."""
-    market = Market.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=pk).first()
-    if market is None:
-        return 0
-    since = market.funding_to + 1 if market.funding_to is not None else settled - HISTORY_MS
-    rates = source.fetch_funding_rates(market.symbol, since, PAGE)
-    # After a full page there may be more.
-    market.funding_to = rates[-1].time if len(rates) == PAGE else max(market.funding_to or 0, settled)
-    market.save(update_fields=["funding_to"])
-    return funding.upsert(pk, rates)
+    """No row is locked while the exchange is waited for."""
+    with sole(_LOCKS, [pk]) as mine:
+        market = Market.objects.filter(pk__in=mine).first()
+        if market is None:
+            return 0
+        since = market.funding_to + 1 if market.funding_to is not None else settled - HISTORY_MS
+        rates = source.fetch_funding_rates(market.symbol, since, PAGE)
+        # After a full page there may be more.
+        upto = rates[-1].time if len(rates) == PAGE else max(market.funding_to or 0, settled)
+        with transaction.atomic():
+            Market.objects.filter(pk=pk).update(funding_to=upto)
+            return funding.upsert(pk, rates)

@@ -55,7 +55,7 @@ def store_heard(heard: Mapping[int, Sequence[Row]]) -> Heeded:
     claimed = list(feeds.select_for_update(skip_locked=True, of=("self",)).order_by("pk"))
     results = [(feed, _following(feed, heard[feed.pk])) for feed in claimed]
     stored = [Fetched(feed, Candles.from_rows(rows), "") for feed, rows in results if rows]
-    for feed, candles, _ in stored:
+    for feed, candles, _, _ in stored:
         if feed.heard_from is None:
             feed.heard_from = int(candles.time[0])
     is_behind = any(len(rows) < len(heard[feed.pk]) for feed, rows in results)

@@ -9,6 +9,7 @@ import pytest
 from markets import candles, gaps, gateway, services
 from markets.budget import CLOCK
 from markets.models import CandleGap, Exchange, Feed, Market
+from markets.series import Candles
 from markets.services.backfill import LATE_MS, PAGE, backfill
 from markets.surface import GatewayError
 from tests.markets.venue import HOLD, MINUTE, START, PassingClock, Venue, binance_config, kraken_config, serve
@@ -181,7 +182,7 @@ def test_a_hole_that_sync_left_is_asked_for_once_more_and_then_declared(open_ven
     market, _ = open_venue(venue, rateLimit=1)
     venue.faults = {0: "missing"}
     feed = Feed.objects.create(market=market, timeframe=60, keep_days=0, synced_to=venue.candles[0][0])
-    candles.upsert(market.pk, 60, candles.Candles.from_rows(venue.closed[:1]))
+    candles.upsert(market.pk, 60, Candles.from_rows(venue.closed[:1]))
     services.sync()
     assert len(candles.gaps(market.pk, 60)) == 2
     services.repair_gaps()

@@ -161,26 +161,57 @@ def test_two_syncs_at_once_share_the_feeds_and_double_nothing():
     assert not Feed.objects.filter(synced_to=None).exists()
 
 
+class Slow(SimulatedExchange):
+    """Lets the test do something in the middle of a request."""
+
+    def fetch_ohlcv(self, symbol, timeframe, since, limit):
+        rows = super().fetch_ohlcv(symbol, timeframe, since, limit)
+        self.meanwhile()
+        return rows
+
+
 @pytest.mark.django_db(transaction=True)
-def test_a_claimed_feed_is_skipped_by_the_other_worker():
-    exchange = Exchange.objects.create(slug="claim", name="Claim", ccxt_id="simulated", ccxt_config={"seed": 1})
+def test_while_an_exchange_is_waited_for_no_row_is_locked_and_no_other_worker_asks():
+    exchange = Exchange.objects.create(slug="slow", name="Slow", ccxt_id="simulated", ccxt_config={"seed": 1})
     services.sync_markets(exchange)
     feed = Feed.objects.create(market=Market.objects.get(symbol="BTC/USDT"), timeframe=3600)
-    result = []
+    source, found = Slow(42, 0, real_clock=simulated.real_ms), []
 
-    def work():
-        try:
-            result.append(services.sync([feed.pk]))
-        finally:
-            connection.close()
+    def elsewhere():
+        found.append(services.sync([feed.pk]))
+        with transaction.atomic():
+            locked = Feed.objects.select_for_update(nowait=True).get(pk=feed.pk)
+            Market.objects.select_for_update(nowait=True).get(pk=feed.market_id)
+            locked.keep_days = 7
+            locked.save(update_fields=["keep_days"])
+        connection.close()
 
-    with transaction.atomic():
-        Feed.objects.select_for_update().get(pk=feed.pk)
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join(30)
-    assert result == [0]
-    assert services.sync([feed.pk]) > 0
+    def meanwhile():
+        other = threading.Thread(target=elsewhere)
+        other.start()
+        other.join(30)
+
+    source.meanwhile = meanwhile
+    written = feeds_module._sync_shard(source, [feed.pk])
+    assert set(found) == {0}
+    feed.refresh_from_db()
+    assert (feed.keep_days, feed.synced_to) == (7, candles.last_time(feed.market_id, 3600))
+    assert written == Candle.objects.count() > 1000
+    assert services.sync([feed.pk]) == 0
+
+
+def test_what_a_stream_stored_during_a_sync_is_neither_lost_nor_taken_for_confirmed(feed):
+    services.sync()
+    feed.refresh_from_db()
+    heard, back = feed.synced_to, feed.synced_to - 5 * MINUTE_MS
+    Candle.objects.filter(time__gt=back).delete()
+    Feed.objects.update(synced_to=back, heard_from=back)
+    source = Slow(42, 0, real_clock=lambda: back + MINUTE_MS + 30_000)
+    source.meanwhile = lambda: Feed.objects.update(synced_to=heard)
+    late = Feed.objects.select_related("market").get()
+    feeds_module._keep_fetched([feeds_module._fetch(source, late)])
+    feed.refresh_from_db()
+    assert (feed.synced_to, feed.heard_from) == (heard, back + MINUTE_MS)
 
 
 class Broken(SimulatedExchange):
@@ -220,9 +251,9 @@ def test_an_older_ticker_never_replaces_a_newer_price(feed):
 
 def test_sync_of_many_feeds_is_a_fixed_number_of_queries(listed, django_assert_max_num_queries):
     Feed.objects.bulk_create(Feed(market=market, timeframe=3600) for market in Market.objects.all())
-    # exchanges, due ids, claim, staging (create, truncate, copy), merge, feeds, market locks, market prices,
-    # announcement, and the savepoints of the transactions.
-    with django_assert_max_num_queries(22):
+    # exchanges, due ids, locks taken, feeds due, their rows, staging (create, truncate, copy), merge, feeds, prices,
+    # announcement, what is odd, locks given back, and the savepoints of the transactions.
+    with django_assert_max_num_queries(24):
         services.sync()
 
 
