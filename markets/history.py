@@ -209,3 +209,11 @@ def take(records: bytes | None, into: Candles) -> None:
         found = np.frombuffer(records, _RECORD)
         for name in ("time", *VALUES):
             getattr(into, name)[:] = found[name]
+
+
+def taken(records: bytes | None) -> Candles:
+    """The candles that RECORDS gives."""
+    count = record_count(records)
+    candles = Candles(np.empty(count, np.int64), *(np.empty(count) for _ in VALUES))
+    take(records, candles)
+    return candles

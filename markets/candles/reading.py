@@ -12,10 +12,7 @@ from markets import history
 from markets.history import Span
 from markets.models import Candle
 from markets.series import VALUES, Candles
-from orchestrator.binary_copy import HEADER, row_dtype
 from orchestrator.plans import without_jit
-
-_READ = row_dtype(("mark", ">i4"), ("time", ">i8"), *[(name, ">f8") for name in VALUES])
 
 
 def load(
@@ -77,10 +74,7 @@ def _rows(market_id: int, timeframe: int, start: int | None, end: int | None, li
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         copy.set_types(["bytea"])
         ((records,),) = copy.rows()
-    count = history.record_count(records)
-    candles = Candles(np.empty(count, np.int64), *(np.empty(count) for _ in VALUES))
-    history.take(records, candles)
-    return candles
+    return history.taken(records)
 
 
 # Market id, timeframe in seconds, open time in ms UTC.
@@ -94,21 +88,18 @@ def load_after(marks: Sequence[Mark], limit: int) -> dict[Mark, Candles]:
     # Parameters are not taken by COPY; these are integers.
     values = ", ".join(f"({n:d}, {m:d}, {t:d}, {a:d}::bigint)" for n, (m, t, a) in enumerate(marks))
     query = (
-        f"COPY (SELECT mark.n, candle.time, {', '.join(VALUES)} FROM (VALUES {values}) AS mark (n, m, t, a), "
-        f"LATERAL (SELECT * FROM markets_candle WHERE market_id = m AND timeframe = t AND time > a "
-        f"ORDER BY time LIMIT {limit:d}) AS candle ORDER BY mark.n, candle.time) TO STDOUT (FORMAT BINARY)"
+        f"COPY (SELECT part.records FROM (VALUES {values}) AS mark (n, m, t, a) CROSS JOIN LATERAL "
+        f"(SELECT {history.RECORDS} AS records FROM (SELECT * FROM markets_candle WHERE market_id = m "
+        f"AND timeframe = t AND time > a ORDER BY time LIMIT {limit:d}) AS candle) AS part ORDER BY mark.n"
+        ") TO STDOUT (FORMAT BINARY)"
     )
     # There are hardly ever as many as the limit allows, and the planner counts with all of them.
     with without_jit() as cursor, cursor.copy(query) as copy:
-        data = b"".join(copy)
-    rows = np.frombuffer(data, _READ, offset=len(HEADER), count=(len(data) - len(HEADER)) // _READ.itemsize)
-    columns = [rows[name].astype(rows.dtype[name].newbyteorder("=")) for name in ("time", *VALUES)]
-    ends = np.searchsorted(rows["mark"], np.arange(len(marks)), side="right").tolist()
-    begins = [0, *ends[:-1]]
-    return {
-        mark: Candles(*(column[begin:end] for column in columns))
-        for mark, begin, end in zip(marks, begins, ends, strict=True)
-    }
+        copy.set_types(["bytea"])
+        parts: list[bytes] = [records or b"" for (records,) in copy.rows()]
+    whole = history.taken(b"".join(parts))
+    ends = np.cumsum([history.record_count(part) for part in parts]).tolist()
+    return {mark: whole[begin:end] for mark, begin, end in zip(marks, [0, *ends[:-1]], ends, strict=True)}
 
 
 def last_time(market_id: int, timeframe: int) -> int | None:

@@ -17,7 +17,7 @@ from markets.budget import CLOCK, Clock
 from markets.gaps import Stretch
 from markets.models import Feed, Market
 from markets.series import Candles, Row
-from markets.services import prices
+from markets.services import prices, quality
 from markets.surface import Gateway, GatewayError
 from orchestrator import notify
 
@@ -92,11 +92,22 @@ class Work:
         """Ask once for all candles of ascending stretches; rows stored or changed. Raises GatewayError."""
         step = self.timeframe * 1000
         of = sum(end - start for start, end in stretches) // step
-        rows = 0
+        rows, feed = 0, self._feed()
         for page, answered in self._pages(stretches):
-            rows += store.upsert(self.market.pk, self.timeframe, Candles.from_rows(page))
+            rows += self._keep(feed, Candles.from_rows(page))
             progress(of - sum(max(end - max(start, answered), 0) for start, end in stretches) // step, of)
         return rows
+
+    def _feed(self) -> Feed:
+        """The one that the candles are of, or as it would be."""
+        known = Feed.objects.filter(market=self.market, timeframe=self.timeframe).first()
+        return known or Feed(market=self.market, timeframe=self.timeframe)
+
+    @transaction.atomic
+    def _keep(self, feed: Feed, candles: Candles) -> int:
+        written = store.upsert(self.market.pk, self.timeframe, candles)
+        quality.inspect([(feed, candles)])
+        return written
 
     def _pages(self, stretches: Sequence[Stretch]) -> Iterator[tuple[list[Row], int]]:
         """(candles, open time up to which the exchange has answered): short holes side by side in one request.

@@ -17,7 +17,7 @@ from markets import funding, gateway, imports, rate_files
 from markets.history import Span
 from markets.imports import ImportRefused, Reading
 from markets.models import Exchange, Feed, Market
-from markets.services import prices
+from markets.services import prices, quality
 from markets.simulated import real_ms
 from markets.surface import USUAL_LEVERAGE, usual_maintenance
 from orchestrator import notify
@@ -70,7 +70,9 @@ def import_candles(path: Path, target: Target, skip_bad: bool, clock: Callable[[
             raise ImportRefused(f"{path} has no candles.")
         market = existing or _create(target, symbol, reading)
         stored = store.merge(Span(market.pk, reading.timeframe, reading.first, reading.last))
-        _advance_feed(market, reading)
+        feed = _advance_feed(market, reading)
+        if stored:
+            quality.inspect_stored(feed, reading.first, reading.last)
     if stored > _MANY:
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE markets_candle")
@@ -122,7 +124,7 @@ def _create(target: Target, symbol: re.Match[str], reading: Reading) -> Market:
     return market
 
 
-def _advance_feed(market: Market, reading: Reading) -> None:
+def _advance_feed(market: Market, reading: Reading) -> Feed:
     """The feed says how far the candles reach. One made here is not asked for by sync, and forgets nothing."""
     feed, _ = Feed.objects.get_or_create(
         market=market, timeframe=reading.timeframe, defaults={"enabled": False, "keep_days": 0}
@@ -132,6 +134,7 @@ def _advance_feed(market: Market, reading: Reading) -> None:
         feed.save(update_fields=["synced_to"])
     prices.record_from_candles([feed])
     notify.changed([notify.market_topic(market.pk)])
+    return feed
 
 
 class ImportedRates(NamedTuple):

@@ -15,6 +15,7 @@ from markets.series import Candles
 
 QUIET = 10  # candles without it, and it is over
 KEPT = timedelta(days=90)  # after it is over
+MOST = 50_000  # candles of time looked at in one go
 Key = tuple[int, int, str]
 Arrived = tuple[Feed, Candles]
 
@@ -29,7 +30,10 @@ def inspect(arrived: Sequence[Arrived]) -> None:
         (notice.market_id, notice.timeframe, notice.code): notice
         for notice in FeedNotice.objects.lasting().filter(market__in={feed.market_id for feed, _ in arrived})
     }
-    last = {(feed.market_id, feed.timeframe): int(candles.time[-1]) for feed, candles in arrived}
+    # What is odd about the past is over when candles followed long ago.
+    last = {
+        (feed.market_id, feed.timeframe): max(int(candles.time[-1]), feed.synced_to or 0) for feed, candles in arrived
+    }
     changed = [known[key] for key, oddity in found.items() if key in known and _seen(known[key], oddity)]
     new = [_noted(key, oddity) for key, oddity in found.items() if key not in known]
     over = [notice for notice in (*known.values(), *new) if _over(notice, last)]
@@ -43,6 +47,13 @@ def inspect(arrived: Sequence[Arrived]) -> None:
     )
 
 
+def inspect_stored(feed: Feed, first: int, last: int) -> None:
+    """The same of candles of the past that open from first to last, ms UTC, and have just been stored."""
+    part = MOST * feed.timeframe * 1000
+    for start in range(first, last + 1, part):
+        inspect([(feed, store.load(feed.market_id, feed.timeframe, start, min(start + part, last + 1)))])
+
+
 def _found(arrived: Sequence[Arrived]) -> dict[Key, Oddity]:
     """With as many candles before those that arrived as they are judged by, in one query."""
     marks = {
@@ -50,10 +61,12 @@ def _found(arrived: Sequence[Arrived]) -> dict[Key, Oddity]:
         for feed, candles in arrived
     }
     most = max(len(candles) for candles in marks.values()) + quality.WINDOW + 1
+    known = store.load_after(list(marks), most)
+    stretches = [quality.Stretch(known[mark], int(candles.time[0]), mark[1]) for mark, candles in marks.items()]
     return {
         (market_id, timeframe, oddity.code): oddity
-        for (market_id, timeframe, after), known in store.load_after(list(marks), most).items()
-        for oddity in quality.oddities(known, int(marks[market_id, timeframe, after].time[0]), timeframe)
+        for (market_id, timeframe, _), found in zip(marks, quality.oddities_of_many(stretches), strict=True)
+        for oddity in found
     }
 
 

@@ -13,6 +13,7 @@ from markets import candles as store
 from markets import quality, services
 from markets.models import Feed, FeedNotice
 from markets.series import Candles
+from markets.services import backfill, imports
 from markets.services.quality import KEPT, QUIET, inspect
 from tests.markets.conftest import made_candles, real_candles
 
@@ -115,6 +116,15 @@ def test_only_what_is_new_is_told():
     assert set(odd(made, since=int(made.time[70]))) == {"price_spike"}
 
 
+def test_many_feeds_at_once_are_judged_as_each_alone():
+    made = calm(200)
+    many = [made, changed(made, 150, high=1000.0), made[:0], still(made, 100), changed(made, 0, volume=0.0)[:40]]
+    stretches = [quality.Stretch(one, int(made.time[30]), 60) for one in many]
+    found = quality.oddities_of_many(stretches)
+    assert found == [quality.oddities(*one) for one in stretches]
+    assert [[one.code for one in of_feed] for of_feed in found] == [[], ["price_spike"], [], ["stuck_price"], []]
+
+
 @pytest.fixture
 def feed(market):
     return Feed.objects.create(market=market, timeframe=60)
@@ -176,6 +186,48 @@ def test_a_sync_looks_at_what_it_stores(exchange):
     notice = FeedNotice.objects.get(code="price_spike")
     assert (notice.market_id, notice.first_time) == (feed.market_id, before)
     assert notice.resolved_at is not None  # twenty good candles followed
+
+
+class Shelf:
+    """A gateway that gives what it holds."""
+
+    requests = 0
+
+    def __init__(self, stock: Candles) -> None:
+        self.stock = stock
+
+    def now_ms(self) -> int:
+        return int(self.stock.time[-1]) + 2 * STEP
+
+    def fetch_ohlcv(self, symbol, timeframe, since, limit):
+        return [row for row in self.stock.rows() if row[0] >= since][:limit]
+
+
+def test_a_backfill_and_a_repair_look_at_what_they_store(feed):
+    made = changed(changed(calm(400), 100, high=1000.0), 300, high=1000.0)
+    backfill.backfill(feed.market, 60, int(made.time[0]), int(made.time[200]), Shelf(made))
+    notice = FeedNotice.objects.get()
+    assert (notice.code, notice.first_time) == ("price_spike", int(made.time[100]))
+    assert notice.resolved_at is not None
+    store.upsert(feed.market_id, 60, made[350:])
+    Feed.objects.update(synced_to=int(made.time[-1]))
+    work = backfill.Work(feed.market, 60, Shelf(made))
+    assert work.fill([(int(made.time[200]), int(made.time[350]))]) == 150
+    assert [one.first_time for one in FeedNotice.objects.order_by("first_time")] == made.time[[100, 300]].tolist()
+    assert not FeedNotice.objects.lasting().exists()
+
+
+def test_an_import_looks_at_what_it_stores(exchange, tmp_path):
+    made = changed(calm(400), 350, high=1000.0)
+    file = tmp_path / "candles.csv"
+    rows = "\n".join(",".join(map(str, row)) for row in made.rows())
+    file.write_text(f"timestamp,open,high,low,close,volume\n{rows}\n")
+    target = imports.Target("test", "NEW/USDT", 60, create=True)
+    for _ in range(2):
+        imports.import_candles(file, target, skip_bad=False)
+    assert list(FeedNotice.objects.values_list("code", "first_time", "times_seen")) == [
+        ("price_spike", int(made.time[350]), 1)
+    ]
 
 
 def test_retention_forgets_notices_that_are_long_over(feed):
