@@ -25,6 +25,7 @@ BYTES = 256 * 1024 * 1024
 REREAD_SECONDS = 900.0  # a repair of candles further back is seen by then
 OVERLAP = 3  # candles read again with the new ones: exchanges revise their last ones
 MOST_NEW = 1000
+SHARD = 50  # series read at once: 20 MB
 MEMORY = max(one.memory(one.defaults) for one in INDICATORS.values())
 
 
@@ -64,13 +65,6 @@ class Window:
         self.series, self.candles, self.read_at = series, candles, time.monotonic()
         self.columns: dict[str, Columns] = {}
         self.new = 1 if len(candles) else 0
-
-    @classmethod
-    def load(cls, series: Series) -> Window:
-        last = store.last_time(*series)
-        if last is None:
-            return cls(series, Candles.empty())
-        return cls(series, store.load(*series, start=_lead_start(last, series[1], MEMORY)))
 
     @property
     def size(self) -> int:
@@ -147,6 +141,17 @@ def _same(one: Candles, other: Candles) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("time", *VALUES))
 
 
+def _read_whole(series: Sequence[Series]) -> dict[Series, Window]:
+    """Windows that are not kept, of those that have candles: two queries for SHARD of them."""
+    found: dict[Series, Window] = {}
+    for start in range(0, len(series), SHARD):
+        last = store.last_times(series[start : start + SHARD])
+        marks = {one: (*one, _lead_start(time, one[1], MEMORY) - 1) for one, time in last.items()}
+        read = store.load_after(list(marks.values()), MEMORY + BLOCK + MOST_NEW)
+        found |= {one: Window(one, read[mark]) for one, mark in marks.items()}
+    return found
+
+
 class Windows:
     """Those of one process, the ones used last, up to BYTES of them."""
 
@@ -166,8 +171,8 @@ class Windows:
         known = [window for one in series if (window := self._kept.get(one)) and self._is_good(window)]
         read = store.load_after([window.mark for window in known], MOST_NEW)
         good = {window.series: window for window in known if window.extend(read[window.mark])}
-        windows = [good.get(one) or Window.load(one) for one in series]
-        return [window for window in windows if len(window.candles)]
+        cold = _read_whole([one for one in series if one not in good])
+        return [window for one in series if (window := good.get(one) or cold.get(one))]
 
     def keep(self, windows: Iterable[Window]) -> None:
         for window in windows:

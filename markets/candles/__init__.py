@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from markets.candles.reading import Mark, extent, gaps, last_time, load, load_after, rows_query
+from markets.candles.reading import Mark, extent, gaps, last_time, last_times, load, load_after, rows_query
 from markets.candles.staging import packed, stage
 from markets.candles.writing import Part, forget, forget_strays, merge, upsert, upsert_many
 
@@ -14,6 +14,7 @@ __all__ = [
     "forget_strays",
     "gaps",
     "last_time",
+    "last_times",
     "load",
     "load_after",
     "merge",

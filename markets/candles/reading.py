@@ -108,6 +108,17 @@ def last_time(market_id: int, timeframe: int) -> int | None:
     return None if last is None else int(last)
 
 
+def last_times(series: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """The same of many (market id, timeframe), those that have any; one lookup in the key each, in one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT m, t, (SELECT max(time) FROM markets_candle WHERE market_id = m AND timeframe = t) "
+            "FROM unnest(%s::int[], %s::int[]) AS series (m, t)",
+            [[market_id for market_id, _ in series], [timeframe for _, timeframe in series]],
+        )
+        return {(market_id, timeframe): last for market_id, timeframe, last in cursor.fetchall() if last is not None}
+
+
 def extent(market_id: int, timeframe: int, start: int, end: int) -> tuple[int, int] | None:
     """Open times of the first and the last stored candle with open time in [start, end) ms UTC, if there is any."""
     rows = Candle.objects.filter(market_id=market_id, timeframe=timeframe, time__gte=start, time__lt=end)

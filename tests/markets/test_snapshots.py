@@ -144,6 +144,15 @@ def test_a_window_keeps_the_block_under_way_and_its_lead():
     assert window.values("ema")["ema"].tolist() == [whole("ema", len(long), long)["ema"][-1]]
 
 
+def test_a_worker_that_starts_reads_a_shard_in_a_fixed_number_of_queries(feed, other_market, django_assert_num_queries):
+    candles.upsert(other_market.pk, 300, made_candles(150, timeframe=300))
+    series = [(feed.market_id, 60), (other_market.pk, 300), (other_market.pk, 60)]
+    # Last open times; candles; that their reading is not compiled.
+    with django_assert_num_queries(3):
+        found = Windows().advance(series, 1)
+    assert [(window.series, len(window.candles)) for window in found] == [(series[0], 1500), (series[1], 150)]
+
+
 def test_only_new_candles_are_read_when_one_closes(feed):
     """What was read before may be gone from the table."""
     services.compute_indicators()
