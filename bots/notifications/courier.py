@@ -22,6 +22,7 @@ from bots.notifications.delivery import deliver, put_aside
 from orchestrator import home, outbound
 from orchestrator.servers import children
 from orchestrator.servers.logs import Log
+from orchestrator.servers.privileges import LINUX
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ def run() -> int:
 def confine() -> None:
     """What this process may do, from now on."""
     outbound.confine(settings.ALLOW_LOCAL_NOTIFICATIONS)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    if LINUX:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
 def _deliver(channel_id: int, place: int) -> None:
@@ -82,7 +84,9 @@ def _start() -> None:
     _started[:] = [child for child in _started if child.poll() is None]
     path = home.folder("logs") / "courier.log"
     Log(path).rotate()
-    _started.append(children.spawn([sys.executable, "manage.py", COMMAND], path, os.environ, home.PROJECT))
+    # Each thread would reserve 128 MB of address space for itself.
+    environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
+    _started.append(children.spawn([sys.executable, "manage.py", COMMAND], path, environment, home.PROJECT))
 
 
 def _asked(query: str) -> bool:

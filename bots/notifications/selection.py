@@ -22,26 +22,33 @@ AND {topics.SQL} = ANY(c.topics)
 AND (c.all_bots OR e.bot_id IN (SELECT chosen.bot_id FROM bots_channel_bots chosen WHERE chosen.channel_id = c.id))
 AND CASE WHEN e.level = 'error' THEN {_LISTENS} AND e.id > c.woken ELSE NOT {_HELD} END
 """
+# Of a channel, so that each is looked up by itself: joined, the planner would read all events there ever were.
+_NEXT = f"LEFT JOIN LATERAL (SELECT e.id FROM bots_event e WHERE {_TOLD} ORDER BY e.id LIMIT 1) next ON true"
 # Nothing to tell up to the horizon: what is looked through stays short.
 _PASS_BY = f"""
-UPDATE bots_channel c SET cursor = CASE WHEN {_HELD} THEN c.cursor ELSE %(horizon)s END,
-    woken = CASE WHEN {_HELD} THEN %(horizon)s ELSE 0 END
-WHERE c.enabled AND {_LISTENS} AND (CASE WHEN {_HELD} THEN greatest(c.cursor, c.woken) ELSE c.cursor END) < %(horizon)s
-  AND NOT EXISTS (SELECT FROM bots_event e WHERE {_TOLD})
+UPDATE bots_channel p SET cursor = CASE WHEN idle.held THEN p.cursor ELSE %(horizon)s END,
+    woken = CASE WHEN idle.held THEN %(horizon)s ELSE 0 END
+FROM (
+    SELECT c.id, {_HELD} AS held FROM bots_channel c {_NEXT}
+    WHERE c.enabled AND {_LISTENS} AND next.id IS NULL
+      AND CASE WHEN {_HELD} THEN greatest(c.cursor, c.woken) ELSE c.cursor END < %(horizon)s
+    FOR UPDATE OF c
+) idle WHERE p.id = idle.id
 """
 _WAITING = f"""
-SELECT c.id FROM bots_channel c JOIN auth_user u ON u.id = c.owner_id
+SELECT c.id FROM bots_channel c JOIN auth_user u ON u.id = c.owner_id {_NEXT}
 WHERE u.is_active AND (
-    c.test_asked_at IS NOT NULL
-    OR c.enabled AND {_LISTENS} AND c.not_before <= %(now)s AND EXISTS (SELECT FROM bots_event e WHERE {_TOLD}))
+    c.test_asked_at IS NOT NULL OR c.enabled AND {_LISTENS} AND c.not_before <= %(now)s AND next.id IS NOT NULL)
 ORDER BY c.not_before, c.id LIMIT 1000
 """
+# Of one channel. What is known of it is said again in figures, which the planner can count with.
+_OF_ONE = f"{_TOLD} AND e.owner_id = %(owner)s AND e.id > %(cursor)s"
 _COUNTS = f"""
-SELECT e.level, count(*) FROM bots_channel c JOIN bots_event e ON {_TOLD} WHERE c.id = %(channel)s GROUP BY e.level
+SELECT e.level, count(*) FROM bots_channel c JOIN bots_event e ON {_OF_ONE} WHERE c.id = %(channel)s GROUP BY e.level
 """
 _FIRST = f"""
 SELECT e.level, e.message, e.time, b.name, a.mode
-FROM bots_channel c JOIN bots_event e ON {_TOLD}
+FROM bots_channel c JOIN bots_event e ON {_OF_ONE}
 LEFT JOIN bots_bot b ON b.id = e.bot_id LEFT JOIN bots_account a ON a.id = b.account_id
 WHERE c.id = %(channel)s
 ORDER BY array_position({LEVELS}, e.level::text) DESC, e.id LIMIT %(most)s
@@ -77,7 +84,8 @@ def waiting(horizon: int, now: datetime) -> list[int]:
 
 
 def told(channel: Channel, horizon: int, now: datetime, most: int) -> Told:
-    values: dict[str, Any] = {"horizon": horizon, "now": now, "channel": channel.pk, "most": most}
+    of_one = {"channel": channel.pk, "owner": channel.owner_id, "cursor": channel.cursor}
+    values: dict[str, Any] = {"horizon": horizon, "now": now, "most": most, **of_one}
     with connection.cursor() as cursor:
         cursor.execute(_COUNTS, values)
         counts = dict(cursor.fetchall())

@@ -45,7 +45,11 @@ TOPICS: dict[str, Topic] = {
     ),
     "trades": Topic("Every other trade", "Each order that was filled: many.", ("trade",), usual=False),
     "decisions": Topic("Decisions", "What the bots tell while they work: many.", ("decision",), usual=False),
-    OTHER: Topic("Everything else", "For the staff, warnings about this installation too."),
+    "budgets": Topic(
+        "This installation", "For the staff: what it takes too long for, has been for long.",
+        ("budget_broken", "budget_holds"),
+    ),
+    OTHER: Topic("Everything else", "What a later release tells of, too."),
 }  # fmt: skip
 USUAL = [name for name, topic in TOPICS.items() if topic.usual]
 EXIT_TAGS = tuple(tag for topic in TOPICS.values() for tag in topic.tags)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from bots.models import Channel, Event
-from bots.notifications import channels, delivery
+from bots.notifications import channels, delivery, horizon, selection
 from tests.bots.notifications.conftest import row
 from tests.dashboard.cast import make_draft, make_market, make_user
 
@@ -64,8 +65,8 @@ def test_only_what_was_chosen_is_told(make_channel, happen, cycle, service):
     make_channel("Errors", topics=["failures", "other"], minimum="error")
     happen("Sold: the stop loss was touched.", "trade", "info", data={"number": 1, "tag": "stop loss"})
     happen("Sold: the price touched a grid line.", "trade", "info", data={"number": 2, "tag": "grid"})
-    happen("Something new.", "budget_broken", "warning")
-    happen("Something new and bad.", "budget_broken", "error")
+    happen("Something new.", "something_new", "warning")
+    happen("Something new and bad.", "something_new", "error")
     cycle()
     told = {one["message"][12:] for one in service.got}
     assert told == {"Sold: the stop loss was touched.", "Something new and bad."}
@@ -269,3 +270,32 @@ def test_a_channel_that_fails_in_our_own_code_is_put_aside(make_channel, happen)
     delivery.put_aside(channel.pk, TypeError("s3cr3t"))
     assert row(channel).last_error == "It could not be tried: TypeError. The courier's log tells more."
     assert row(channel).not_before - timezone.now() > delivery.LONGEST_PAUSE / 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ntfy://127.0.0.1:{}/bots", "gotify://127.0.0.1:{}/AbCdEfGhIjKlMnO", "json://127.0.0.1:{}/hook?:bot=9"],
+)
+def test_each_service_is_spoken_to_in_its_own_words(make_channel, happen, cycle, service, address):
+    make_channel(address=address.format(service.port), topics=["failures"])
+    happen("Its <b>key</b> was refused & more.")
+    cycle()
+    (got,) = service.got
+    assert got["title"] == "Orchestrator"
+    assert got["message"].endswith(" Its <b>key</b> was refused & more.")
+
+
+def test_looking_costs_an_index_however_many_events_there_are(make_channel, happen):
+    """The job looks every five seconds; it reads each owner's latest events, not the table."""
+    channel = make_channel(topics=["failures"])
+    happen("Sold.", "trade", "info", count=5000)
+    place = horizon.last_given()
+    Channel.objects.update(cursor=place - 3)
+    of_one = {"channel": channel.pk, "owner": channel.owner_id, "cursor": place - 3}
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE bots_event")
+        for statement in (selection._PASS_BY, selection._WAITING, selection._FIRST, selection._COUNTS):
+            values = {"horizon": place, "now": timezone.now(), "most": 5, **of_one}
+            cursor.execute(f"EXPLAIN {statement}", values)
+            plan = "\n".join(row[0] for row in cursor)
+            assert re.search(r"Index Scan (Backward )?using (event_owner_id|bots_event_pkey) on bots_event", plan), plan
