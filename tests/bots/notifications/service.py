@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -50,3 +51,35 @@ class Service:
         self.gate.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+class MailServer:
+    """As much of SMTP as it takes to be handed a mail; got: the mails, as they came."""
+
+    def __init__(self):
+        self.got = []
+        outer = self
+
+        class Session(socketserver.StreamRequestHandler):
+            def handle(self):
+                self.wfile.write(b"220 here\r\n")
+                while line := self.rfile.readline():
+                    word = line[:4].upper().strip()
+                    if word == b"DATA":
+                        self.wfile.write(b"354 go on\r\n")
+                        outer.got.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
+                    self.wfile.write(ANSWERS.get(word, b"250 well\r\n"))
+                    if word == b"QUIT":
+                        return
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+ANSWERS = {b"EHLO": b"250-here\r\n250 AUTH PLAIN LOGIN\r\n", b"AUTH": b"235 well\r\n", b"QUIT": b"221 bye\r\n"}

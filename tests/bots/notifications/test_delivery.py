@@ -11,6 +11,7 @@ from django.utils import timezone
 from bots.models import Channel, Event
 from bots.notifications import channels, delivery, horizon, selection
 from tests.bots.notifications.conftest import row
+from tests.bots.notifications.service import MailServer
 from tests.dashboard.cast import make_draft, make_market, make_user
 
 
@@ -283,6 +284,22 @@ def test_each_service_is_spoken_to_in_its_own_words(make_channel, happen, cycle,
     (got,) = service.got
     assert got["title"] == "Orchestrator"
     assert got["message"].endswith(" Its <b>key</b> was refused & more.")
+
+
+def test_a_mail_is_handed_to_its_server(make_channel, happen, cycle, service):
+    mails = MailServer()
+    address = (
+        f"mailto://me:s3cr3t@127.0.0.1:{mails.port}?smtp=127.0.0.1&mode=insecure&from=bots@example.org&to=a@example.org"
+    )
+    make_channel(address=address, topics=["failures"])
+    happen("Its key was refused.")
+    cycle()
+    mails.close()
+    (mail,) = mails.got
+    assert "To: a@example.org" in mail
+    assert "Subject: Orchestrator" in mail
+    assert "Its key was refused." in mail
+    assert Channel.objects.get().last_error == ""
 
 
 def test_looking_costs_an_index_however_many_events_there_are(make_channel, happen):
