@@ -97,8 +97,8 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "backtests": (_marks("FROM bots_backtest one WHERE one.owner_id = %(owner)s"),),
 }
 PAGES = frozenset(_PARTS)
-# The one market whose prices a page shows.
-_MARKETS = {"bot": f"({_BOT_MARKET})", "market": "%(id)s::int"}
+# The one market whose prices a page shows, where its address does not name it.
+_MARKETS = {"bot": f"({_BOT_MARKET})"}
 
 
 class Version(NamedTuple):
@@ -116,4 +116,4 @@ def version(page: str, owner: int, subject: int | None, now: datetime) -> Versio
         columns = ", ".join((_MARKETS.get(page, "NULL"), *_PARTS[page]))
         cursor.execute(f"SELECT {columns}", {"owner": owner, "id": subject})
         market, *marks = cursor.fetchone()
-    return Version((int(now.timestamp()) // MINUTE, *marks), market)
+    return Version((int(now.timestamp()) // MINUTE, *marks), subject if page == "market" else market)
