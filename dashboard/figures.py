@@ -16,6 +16,7 @@ from django.db.models.functions import Abs, Coalesce
 
 from bots import why
 from bots.models import Account, Bot, Event, Halt, Mode, Order, Run, Trade
+from dashboard import row_columns
 from dashboard.keyset import Listing
 from dashboard.scope import Owner
 from dashboard.watchlist import with_watched
@@ -131,8 +132,7 @@ def first(bots: QuerySet[Bot], count: int) -> QuerySet[Bot]:
 
 def latest_trades(owner: Owner, count: int) -> QuerySet[Trade]:
     latest = Listing("bots_trade", ("time", "id"), (("t.owner_id = %s", (owner.pk,)),), {"mode": Mode.values})
-    trades = Trade.objects.filter(pk__in=latest.ids(count, None, newest_first=True))
-    return trades.select_related("bot", "market").order_by("-time", "-id")
+    return row_columns.trades().filter(pk__in=latest.ids(count, None, newest_first=True)).order_by("-time", "-id")
 
 
 def needing_attention(owner: Owner, since: datetime) -> QuerySet[Event]:

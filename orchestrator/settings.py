@@ -93,6 +93,11 @@ TEMPLATES = [
             ],
         },
     },
+    {
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {"environment": "dashboard.row_templates.environment"},
+    },
 ]
 
 DATABASE_URL = addresses.database_url()

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
-from orchestrator import tracing
+from orchestrator import garbage, tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
 tracing.start("web")  # before the middleware is put together, of which it becomes a part
@@ -16,10 +15,8 @@ from orchestrator import warming  # noqa: E402  its settings are set up by now
 from orchestrator.page_store import PageStore  # noqa: E402
 
 application = PageStore(_django)
-# What was loaded by now is never garbage: left out of the searches for it, which stop every thread.
 get_resolver().url_patterns  # noqa: B018  the views, which would else be imported by the first request
-gc.collect()
-gc.freeze()
+garbage.freeze()
 # Each of the server's processes, not those that borrow its application.
 if "granian" in os.environ.get("ORCHESTRATOR_PROCESS", ""):
     warming.begin()

@@ -47,7 +47,7 @@ def relative(path):
 
 SOURCES = sorted(path for package in (*ARROWS, "tests") for path in (PROJECT / package).rglob("*.py"))
 PRODUCT = [path for path in SOURCES if relative(path).split("/")[0] in ARROWS]
-TEMPLATES = sorted((PROJECT / "templates").rglob("*.html"))
+TEMPLATES = sorted((PROJECT / "templates").rglob("*.*"))
 
 
 def imports(path):

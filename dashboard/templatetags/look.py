@@ -1,68 +1,27 @@
-"""Icons, badges and sort links: the few pieces of markup that every page repeats."""
+"""The pieces of dashboard/markup.py as tags, and those that need to know the request."""
 
 from __future__ import annotations
 
-import re
-from functools import cache
+from typing import Any
 
 from django import template
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
+from dashboard import markup, row_templates
 from dashboard.parameters import replaced
-from orchestrator.assets import NODE_MODULES
 from orchestrator.middleware import live_url as event_stream_url
 
 register = template.Library()
-
-ICONS = NODE_MODULES / "@tabler/icons/icons/outline"
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
-_COMMENT = re.compile(r"<!--.*?-->\s*", re.DOTALL)
-STATUS_TONES = {
-    "running": "green",
-    "paused": "yellow",
-    "failed": "red",
-    "stopped": "secondary",
-    "draft": "azure",
-    "queued": "azure",
-    "done": "green",
-    "cancelled": "secondary",
-    "warning": "yellow",
-    "stale": "yellow",
-    "good": "green",
-    "broken": "red",
-    "error": "red",
-    "info": "secondary",
-    "on": "green",
-    "buy": "green",
-    "sell": "red",
-}
+register.simple_tag(markup.icon, name="icon")
+register.simple_tag(markup.badge, name="badge")
 
 
-@cache
-def _svg(name: str) -> str:
-    """Markup of one outline icon. Raises ValueError for a name that is no file of the icon set."""
-    if not _NAME.match(name):
-        raise ValueError(f"icon name must be lower-case words joined by hyphens, not {name!r}.")
-    try:
-        svg = (ICONS / f"{name}.svg").read_text()
-    except FileNotFoundError:
-        raise ValueError(f"icon {name!r} is not in the icon set; names are those of @tabler/icons (outline).") from None
-    svg = _COMMENT.sub("", svg).strip()
-    return svg.replace("<svg", '<svg aria-hidden="true" class="icon"', 1)
-
-
-@register.simple_tag
-def icon(name: str) -> SafeString:
-    return mark_safe(_svg(name))  # a file of the pinned icon package
-
-
-@register.simple_tag
-def badge(status: str, title: str = "") -> SafeString:
-    """A state as a word in a colour, the reason on hover."""
-    tone = STATUS_TONES.get(status, "secondary")
-    return format_html('<span class="badge bg-{}-lt" title="{}">{}</span>', tone, title, status)
+@register.simple_tag(takes_context=True)
+def rows(context: template.Context, name: str, **values: Any) -> SafeString:
+    """A table or list with many rows: a template of Jinja2, with all that this one knows."""
+    known: dict[str, Any] = context.flatten()  # type: ignore[assignment]
+    return row_templates.rendered(name, {**known, **values})
 
 
 @register.simple_tag(takes_context=True)
@@ -76,18 +35,7 @@ def query(context: template.Context, **values: object) -> str:
 
 @register.simple_tag(takes_context=True)
 def sort_link(context: template.Context, column: str, label: str) -> SafeString:
-    """A column heading that sorts by it, and the other way round when it already does."""
-    current = context["sort"]
-    active = current.lstrip("-") == column
-    target = column if active and current.startswith("-") else f"-{column}"
-    mark = ("↓" if current.startswith("-") else "↑") if active else ""
-    return format_html(
-        '<a class="sort{}" href="{}">{}<span class="sort-mark">{}</span></a>',
-        " active" if active else "",
-        replaced(context["request"].GET, sort=target, page=None),
-        label,
-        mark,
-    )
+    return markup.sort_link(context["request"].GET, context["sort"], column, label)
 
 
 @register.simple_tag(takes_context=True)

@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from bots.kinds import KINDS
-from bots.models import Event, Mode, Order, Position, Trade
-from dashboard import exports, formats, listings, owner_rows, rows
+from bots.models import Event, Mode, Trade
+from dashboard import exports, formats, listings, owner_rows, row_columns, rows
 from dashboard.keyset import Listing, page
 from dashboard.scope import Owner
 from dashboard.views.fragments import varies, wants_fragment
@@ -34,25 +34,25 @@ class Table(NamedTuple):
 _SIDES = [("", "Buys and sells"), ("buy", "Buys"), ("sell", "Sells")]
 TABLES = {
     "positions": Table(
-        "Positions", "position", lambda: Position.objects.select_related("bot__account", "market"), listings.positions,
+        "Positions", "position", row_columns.positions, listings.positions,
         listings.position_filters, owner_rows.position_rows,
         {"state": [("open", "Open"), ("closed", "Closed")],
          "side": [("", "Long and short"), ("long", "Long"), ("short", "Short")]},
         "No bot holds anything. A position opens with the first order that is filled.",
     ),
     "trades": Table(
-        "Trades", "trade", lambda: Trade.objects.select_related("bot", "market"), listings.trades,
+        "Trades", "trade", row_columns.trades, listings.trades,
         listings.trade_filters, rows.trade_rows, {"side": _SIDES},
         "They appear here the moment an order is filled.",
     ),
     "orders": Table(
-        "Orders", "order", lambda: Order.objects.select_related("bot__account", "market"), listings.orders,
+        "Orders", "order", row_columns.orders, listings.orders,
         listings.order_filters, owner_rows.order_rows,
         {"state": [(name, formats.words(name)) for name in listings.ORDER_STATES], "side": _SIDES},
         "No order rests at any exchange. A bot that is running places them.",
     ),
     "activity": Table(
-        "Activity", "event", lambda: Event.objects.select_related("bot"), listings.events,
+        "Activity", "event", row_columns.events, listings.events,
         listings.event_filters, rows.event_rows,
         {"level": [("", "Any level"), *((name, formats.words(name)) for name in listings.LEVELS)]},
         "What bots and people do is told here.",

@@ -6,31 +6,33 @@ import pytest
 from django.template import Context, Template
 from django.template.loader import render_to_string
 from django.test import override_settings
+from django.urls.base import set_script_prefix
+from django.utils.safestring import mark_safe
 
-from dashboard.templatetags import look
+from dashboard import markup, row_templates
 from dashboard.views.bot_actions import ACTIONS
 from orchestrator.home import PROJECT
 
-TEMPLATES = sorted((PROJECT / "templates").rglob("*.html"))
+TEMPLATES = sorted((PROJECT / "templates").rglob("*.*"))
 
 
 def test_every_icon_that_a_page_names_is_in_the_icon_set():
-    named = {name for path in TEMPLATES for name in re.findall(r'{% icon "([^"]+)"', path.read_text())}
+    named = {name for path in TEMPLATES for name in re.findall(r'icon[ (]"([^"]+)"', path.read_text())}
     named |= {action.icon for action in ACTIONS.values()}
     assert len(named) > 10
     for name in named:
-        assert look.icon(name).startswith('<svg aria-hidden="true"')
+        assert markup.icon(name).startswith('<svg aria-hidden="true"')
 
 
 @pytest.mark.parametrize("name", ["../../../package", "a/b", "", "Robot", "robot\n", "robot.svg"])
 def test_an_icon_name_that_could_be_a_path_is_refused(name):
     with pytest.raises(ValueError, match="icon name must be"):
-        look.icon(name)
+        markup.icon(name)
 
 
 def test_an_unknown_icon_says_where_the_names_are():
     with pytest.raises(ValueError, match="@tabler/icons"):
-        look.icon("no-such-icon")
+        markup.icon("no-such-icon")
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(PROJECT)))
@@ -68,3 +70,23 @@ def test_nothing_but_the_sites_own_files_and_its_event_stream_is_allowed(client,
 @override_settings(LIVE_URL="/live/")
 def test_a_stream_behind_the_sites_own_address_is_found_there(page):
     assert '<meta name="live" content="http://testserver/live/">' in page("/").text_
+
+
+def test_rows_escape_what_people_typed_and_what_exchanges_sent():
+    sent = "<script>alert('1')</script>"
+    event = {"level": "info", "code": sent, "message": sent, "time": mark_safe("<time>now</time>"), "details": []}
+    context = Context({"events": [event]})
+    html = Template('{% load look %}{% rows "dashboard/_events.jinja" nothing=sent %}').render(context)
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;") == 2
+    assert '<span class="log-time"><time>now</time></span>' in html
+
+
+def test_addresses_in_rows_follow_the_place_where_the_site_hangs():
+    bots = [{"bot": {"pk": 5, "name": "Grid", "status": "running", "market_id": 3, "market": {"symbol": "BTC/USDT"}}}]
+    for prefix in ("/", "/trading/"):
+        set_script_prefix(prefix)
+        html = row_templates.rendered("dashboard/_bots_table.jinja", {"bots": bots})
+        set_script_prefix("/")
+        assert f'href="{prefix}bots/5/"' in html
+        assert f'href="{prefix}markets/3/"' in html

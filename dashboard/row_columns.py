@@ -1,0 +1,37 @@
+"""The columns that tables of an owner's rows need, as querysets.
+
+Of a bot and a market a row shows four or five columns out of thirty: the others, JSON among them, would cost as much as
+all else on the page.
+"""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from bots.models import Event, Order, Position, Trade
+
+_MARKET = ("market__symbol", "market__quote", "market__tick", "market__lot")
+_NOW = ("market__last", "bot__account__mode")
+
+
+def positions() -> QuerySet[Position]:
+    found = Position.objects.select_related("bot__account", "market")
+    own = ("side", "amount", "average_price", "realized", "opened_at", "closed_at")
+    return found.only(*own, "bot__name", *_MARKET, *_NOW)
+
+
+def trades() -> QuerySet[Trade]:
+    found = Trade.objects.select_related("bot", "market")
+    own = ("time", "side", "price", "amount", "fee", "fee_currency", "realized", "tag", "mode")
+    return found.only(*own, "bot__name", *_MARKET)
+
+
+def orders() -> QuerySet[Order]:
+    found = Order.objects.select_related("bot__account", "market")
+    own = ("side", "type", "price", "amount", "filled", "tag", "status", "created_at")
+    return found.only(*own, "bot__name", *_MARKET, *_NOW)
+
+
+def events() -> QuerySet[Event]:
+    found = Event.objects.select_related("bot")
+    return found.only("level", "code", "message", "time", "data", "bot__name")
