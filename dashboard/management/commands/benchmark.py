@@ -11,12 +11,13 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from bots.benchmarks import cycle, engine
-from dashboard.benchmarks import api, live, load, pages, preview, web
+from dashboard.benchmarks import api, browser, live, load, pages, preview, web
 from markets.benchmarks import candles, gateway, indicators
 from orchestrator.benchmarks import Row, Subject
 
 SUBJECTS: dict[str, tuple[Subject, str]] = {
     "api": (api, "Calls of the API over a million trades, against their budgets."),
+    "browser": (browser, "First loads in a headless Chromium, from the web server, against their budgets."),
     "engine": (engine, "Every kind against a bare compiled pass over the same candles."),
     "cycle": (cycle, "What a worker needs for one closed candle of many bots."),
     "gateway": (gateway, "Loading one exchange of ccxt, and a turn in the request budget."),
