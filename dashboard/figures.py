@@ -140,11 +140,11 @@ def needing_attention(owner: Owner, since: datetime) -> QuerySet[Event]:
     # Older warnings are not even looked at. Ids and times may be minutes out of step.
     recorded = Event.objects.filter(recorded_at__gte=since - timedelta(minutes=10)).order_by("recorded_at")
     return (
-        Event.objects.filter(
+        row_columns.events()
+        .filter(
             owner=owner, level__in=[Event.Level.WARNING, Event.Level.ERROR], pk__gte=Subquery(recorded.values("pk")[:1])
         )
         .filter(recorded_at__gte=since)
-        .select_related("bot")
         .order_by("-id")
     )
 

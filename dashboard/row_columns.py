@@ -34,4 +34,4 @@ def orders() -> QuerySet[Order]:
 
 def events() -> QuerySet[Event]:
     found = Event.objects.select_related("bot")
-    return found.only("level", "code", "message", "time", "data", "bot__name")
+    return found.only("level", "code", "message", "time", "data", "run", "bot__name")

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_GET
 from bots import limits, why
 from bots.kinds import KINDS
 from bots.kinds.margin import liquidation_price
-from bots.models import Bot, Event, Order, Position, Run, Trade
-from dashboard import charts, figures, formats, parameters, rows
+from bots.models import Bot, Order, Position, Run
+from dashboard import charts, figures, formats, parameters, row_columns, rows
 from dashboard.bot_curve import bot_curve
 from dashboard.changes import change_rows
 from dashboard.figures import PERIODS
@@ -44,9 +44,9 @@ def bot(request: HttpRequest, bot_id: int) -> HttpResponse:
     bot = owned_bot(request, bot_id)
     # The binary engine state stays in the database: no page shows it.
     run = bot.runs.defer("state", "orders").order_by("-number").first()
-    position = Position.objects.filter(bot=bot, status=Position.Status.OPEN).select_related("bot__account", "market")
+    position = row_columns.positions().filter(bot=bot, status=Position.Status.OPEN)
     tab = parameters.choice(request.GET, "tab", TABS, "trades")
-    events = list(Event.objects.filter(bot=bot).select_related("bot").order_by("-id")[:TOLD])
+    events = list(row_columns.events().filter(bot=bot).order_by("-id")[:TOLD])
     context: dict[str, Any] = {
         "nav": "bots",
         "bot": bot,
@@ -157,7 +157,7 @@ def _tab(request: HttpRequest, bot: Any, tab: str, now: datetime) -> dict[str, A
         shown = page(request.GET, orders, MOST_ORDERS)
         return {"page": shown, "orders": rows.order_rows(shown.rows, bot.market, now)}
     if tab == "log":
-        shown = page(request.GET, Event.objects.filter(bot=bot).select_related("bot").order_by("-id"), PAGE_SIZE)
+        shown = page(request.GET, row_columns.events().filter(bot=bot).order_by("-id"), PAGE_SIZE)
         return {"page": shown, "log": rows.event_rows(shown.rows, now)}
     if tab == "runs":
         shown = page(request.GET, bot.runs.defer("state", "orders").order_by("-number"), PAGE_SIZE)
@@ -165,7 +165,7 @@ def _tab(request: HttpRequest, bot: Any, tab: str, now: datetime) -> dict[str, A
     if tab == "changes":
         shown = page(request.GET, bot.changes.order_by("-id"), PAGE_SIZE)
         return {"page": shown, "changes": change_rows(shown.rows, now)}
-    trades = Trade.objects.filter(bot=bot).select_related("bot", "market").order_by("-time", "-id")
+    trades = row_columns.trades().filter(bot=bot).order_by("-time", "-id")
     shown = page(request.GET, trades, PAGE_SIZE)
     return {"page": shown, "trades": rows.trade_rows(shown.rows, now)}
 

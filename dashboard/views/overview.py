@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 
 from bots.models import Bot, Position
 from dashboard import books as money
-from dashboard import figures, formats, overview_rows, parameters, performance, rows
+from dashboard import figures, formats, overview_rows, parameters, performance, row_columns, rows
 from dashboard.books import Book
 from dashboard.figures import PERIODS
 from dashboard.scope import Owner
@@ -37,7 +37,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     book = chosen_book(request, books)
     period = parameters.choice(request.GET, "period", PERIODS, "7d")
     bots = list(figures.first(Bot.objects.owned_by(owner), MOST_BOTS))
-    positions = Position.objects.filter(owner=owner, status=Position.Status.OPEN)
+    positions = row_columns.positions().filter(owner=owner, status=Position.Status.OPEN)
     halts = figures.halts(owner)
     context: dict[str, Any] = {
         "nav": "overview",
@@ -53,8 +53,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "period": period,
         "bots": [rows.bot_row(bot, None, now) for bot in bots],
         "positions": [
-            rows.position_row(position, now)
-            for position in positions.select_related("bot__account", "market").order_by("-opened_at", "-id")[:POSITIONS]
+            rows.position_row(position, now) for position in positions.order_by("-opened_at", "-id")[:POSITIONS]
         ],
         "trades": rows.trade_rows(figures.latest_trades(owner, TRADES), now),
         "events": rows.event_rows(figures.needing_attention(owner, now - timedelta(days=ATTENTION_DAYS))[:6], now),
