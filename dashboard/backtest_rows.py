@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from bots.models import Backtest
 from dashboard import formats, rows
+from markets import gaps
 from markets.series import TIMEFRAME_NAMES
 
 # Name in the metrics -> label, and how it is printed.
@@ -92,6 +93,23 @@ class SetRow(NamedTuple):
     total_return: SafeString
     trades: str
     drawdown: str
+
+
+def holes(one: Backtest) -> str:
+    """The sentence about candles that its period lacks, and how many the exchange never had; "" without any.
+
+    One query where there are some, none else.
+    """
+    missing = (one.end - one.begin) // (one.timeframe * 1000) + 1 - one.bars
+    if missing <= 0:
+        return ""
+    told = gaps.summaries(one.market_id, one.timeframe, one.begin, one.end).get(one.timeframe)
+    declared = min(told.candles if told else 0, missing)
+    lack = f"{missing:,} candle{'s' * (missing != 1)} of this period {'is' if missing == 1 else 'are'} missing"
+    if declared == missing:
+        return f"{lack}: the exchange has none there, and the price leaps."
+    known = f"; the exchange has none of {declared:,} of them" if declared else ""
+    return f"{lack}{known}. The price leaps there; what is repaired meanwhile is in the next run."
 
 
 def set_rows(one: Backtest, most: int) -> list[SetRow]:

@@ -102,6 +102,7 @@ def backtest(request: HttpRequest, backtest_id: int) -> HttpResponse:
         "nav": "backtests",
         "backtest": found,
         "row": backtest_rows.backtest_row(found, timezone.now()),
+        "holes": backtest_rows.holes(found),
         "figures": backtest_rows.figures(found) if found.metrics else [],
         "parameters": rows.parameter_rows(found.kind, found.params, found.market) + limited,
         "allocation": f"{formats.money(found.allocation, found.market.quote)} {found.market.quote}",

@@ -8,6 +8,8 @@ from django.test import Client
 from bots import tasks
 from bots.models import Backtest, Bot
 from dashboard import backtest_rows
+from markets import gaps
+from markets.models import Candle
 from tests.dashboard.cast import make_account, make_user
 
 NEW = "/backtests/new/?kind=grid"
@@ -192,3 +194,16 @@ def test_another_s_backtest_is_nowhere(page, start):
     assert f"/backtests/{found.pk}/" not in other.get("/backtests/").content.decode()
     assert "Nothing to compare" in other.get(f"/backtests/compare/?id={found.pk}").content.decode()
     assert Backtest.objects.get().state == "queued"
+
+
+def test_candles_that_the_period_lacks_are_told_in_a_line(page, market, start):
+    first = start()
+    assert " missing" not in page(f"/backtests/{first.pk}/").text_
+    hole = first.begin + 100 * 60_000
+    Candle.objects.filter(time__gte=hole, time__lt=hole + 600_000).delete()
+    address = f"/backtests/{start().pk}/"
+    assert "10 candles of this period are missing. The price leaps there" in page(address).text_
+    gaps.declare(market.pk, 60, [(hole, hole + 240_000)])
+    assert "are missing; the exchange has none of 4 of them." in page(address).text_
+    gaps.declare(market.pk, 60, [(hole, hole + 600_000)])
+    assert "10 candles of this period are missing: the exchange has none there" in page(address).text_
