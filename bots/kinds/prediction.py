@@ -10,9 +10,10 @@ import numpy as np
 from bots.engine.simulate import Seen
 from bots.engine.types import Terms
 from bots.forecasts import FORECASTERS
-from bots.kinds import directional
 from bots.kinds.contract import Kind
-from bots.kinds.directional import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Exits, Side
+from bots.kinds.directional import exits, layout, orders
+from bots.kinds.directional.exits import Exits, Side
+from bots.kinds.directional.layout import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
 from bots.kinds.parameters import ParamsError, Problems, parameter
 from bots.rules import evaluate
 from markets.series import Candles, Column
@@ -64,7 +65,7 @@ def columns(params: Params) -> tuple[str, ...]:
 
 
 def vector(params: Params, terms: Terms) -> Column:
-    return directional.exits_vector(params)
+    return exits.vector(params)
 
 
 # Whichever name stands first must not lie above the second: between them nothing is asked for.
@@ -77,14 +78,14 @@ def check(params: Params, terms: Terms, allocation: float) -> Problems:
         least, most = getattr(params, low), getattr(params, high)
         if least is not None and most is not None and least > most:
             problems[low] = f"{low} must be at most {high}, {most:.15g}, not {least:.15g}."
-    problems |= directional.check_sides(params, terms, *SIDES)
-    return directional.check_exits(params, terms, allocation) | problems
+    problems |= exits.check_sides(params, terms, *SIDES)
+    return exits.check_exits(params, terms, allocation) | problems
 
 
 def lead(params: Params, timeframe: int) -> int:
     """Raises ParamsError about an average true range that needs more candles than are loaded."""
     try:
-        return evaluate.lead((), timeframe, directional.inputs_of(params))
+        return evaluate.lead((), timeframe, exits.inputs_of(params))
     except ValueError as error:
         raise ParamsError({"atr_period": f"atr_period: {error}"}) from None
 
@@ -101,7 +102,7 @@ def observe(params: Params, candles: Candles, timeframe: int, columns: Mapping[s
     ):
         if bound is not None:
             signals |= beyond(rise, bound).view(np.int8) * np.int8(bit)
-    _, beside = evaluate.signals_and_values((), directional.inputs_of(params), candles, timeframe)
+    _, beside = evaluate.signals_and_values((), exits.inputs_of(params), candles, timeframe)
     return Seen(signals, beside)
 
 
@@ -111,22 +112,22 @@ KIND = Kind(
     summary="Enters and leaves on a model's probability of a rise, with stop loss, targets and trailing stop.",
     suits="Suits trying what a trained model is worth; look at its hit rate before you give it money.",
     params=Params,
-    slots=directional.slots,
+    slots=exits.slots,
     vector=vector,
     check=check,
-    on_start=directional.on_start,
-    on_fill=directional.on_fill,
-    on_bar=directional.on_bar,
+    on_start=orders.on_start,
+    on_fill=orders.on_fill,
+    on_bar=orders.on_bar,
     example={"model": "logistic", "enter_above": 0.52, "exit_below": 0.5},
-    tags=directional.TAGS,
-    reasons=directional.REASONS
+    tags=layout.TAGS,
+    reasons=layout.REASONS
     | {
         "long entry": "the model gave a rise more than its bound",
         "short entry": "the model gave a rise less than its bound",
         "exit": "the prediction passed the bound of the exit",
         "reversal": "the prediction passed the bound of the other side",
     },
-    notes=directional.NOTES,
+    notes=layout.NOTES,
     columns=columns,
     lead=lead,
     observe=observe,

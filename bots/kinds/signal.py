@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bots.engine.simulate import Seen
 from bots.engine.types import Terms
-from bots.kinds import directional
 from bots.kinds.contract import Kind
-from bots.kinds.directional import Exits, Side
+from bots.kinds.directional import exits, layout, orders
+from bots.kinds.directional.exits import Exits, Side
 from bots.kinds.parameters import ParamsError, Problems, parameter
 from bots.rules import evaluate
 from bots.rules.parse import RuleError, parse
@@ -48,12 +48,12 @@ def rules_of(params: Params) -> list[Condition | None]:
 
 
 def vector(params: Params, terms: Terms) -> Column:
-    return directional.exits_vector(params)
+    return exits.vector(params)
 
 
 def check(params: Params, terms: Terms, allocation: float) -> Problems:
-    problems = _broken(params) | directional.check_sides(params, terms, Side(*RULES[:2]), Side(*RULES[2:]))
-    return directional.check_exits(params, terms, allocation) | problems
+    problems = _broken(params) | exits.check_sides(params, terms, Side(*RULES[:2]), Side(*RULES[2:]))
+    return exits.check_exits(params, terms, allocation) | problems
 
 
 def _broken(params: Params) -> Problems:
@@ -73,7 +73,7 @@ def lead(params: Params, timeframe: int) -> int:
     problems: Problems = {}
     for name, rule in zip(RULES, rules_of(params), strict=True):
         try:
-            needed = max(needed, evaluate.lead([rule], timeframe, directional.inputs_of(params)))
+            needed = max(needed, evaluate.lead([rule], timeframe, exits.inputs_of(params)))
         except ValueError as error:
             problems[name] = f"{name}: {error}"
     if problems:
@@ -82,7 +82,7 @@ def lead(params: Params, timeframe: int) -> int:
 
 
 def observe(params: Params, candles: Candles, timeframe: int, columns: Mapping[str, Column]) -> Seen:
-    rules, beside = rules_of(params), directional.inputs_of(params)
+    rules, beside = rules_of(params), exits.inputs_of(params)
     return Seen(*evaluate.signals_and_values(rules, beside, candles, timeframe, columns))
 
 
@@ -92,16 +92,16 @@ KIND = Kind(
     summary="Enters and leaves on rules over prices and indicators, with stop loss, targets and trailing stop.",
     suits="Suits a rule of your own, tested on the past first; trends and breakouts most of all.",
     params=Params,
-    slots=directional.slots,
+    slots=exits.slots,
     vector=vector,
     check=check,
-    on_start=directional.on_start,
-    on_fill=directional.on_fill,
-    on_bar=directional.on_bar,
+    on_start=orders.on_start,
+    on_fill=orders.on_fill,
+    on_bar=orders.on_bar,
     example={"long_entry": "sma(10) crosses above sma(50)", "long_exit": "sma(10) crosses below sma(50)"},
-    tags=directional.TAGS,
-    reasons=directional.REASONS,
-    notes=directional.NOTES,
+    tags=layout.TAGS,
+    reasons=layout.REASONS,
+    notes=layout.NOTES,
     lead=lead,
     observe=observe,
 )

@@ -7,7 +7,7 @@ from bots.engine.run import Engine
 from bots.engine.simulate import step
 from bots.engine.types import Terms
 from bots.kinds import KINDS
-from bots.kinds.directional import COOLS_DOWN, LONG_ENTRY, LONG_EXIT, NOT_KNOWN, SHORT_ENTRY, SHORT_EXIT
+from bots.kinds.directional.layout import COOLS_DOWN, LONG_ENTRY, LONG_EXIT, NOT_KNOWN, SHORT_ENTRY, SHORT_EXIT
 from bots.kinds.parameters import ParamsError
 from tests.bots.conftest import bars, fills
 

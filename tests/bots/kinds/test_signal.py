@@ -9,7 +9,8 @@ from bots.engine.run import Engine
 from bots.engine.simulate import step
 from bots.engine.types import BUY, STOP, Limits, Terms
 from bots.kinds import KINDS
-from bots.kinds.directional import CONTRADICTS, COOLS_DOWN, IS_HELD, NOT_KNOWN, ladder
+from bots.kinds.directional.exits import ladder
+from bots.kinds.directional.layout import CONTRADICTS, COOLS_DOWN, IS_HELD, NOT_KNOWN
 from bots.kinds.parameters import ParamsError
 from markets.benchmarks.walk import random_walk
 from tests.bots.conftest import MINUTE, bars, fills
