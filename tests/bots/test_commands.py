@@ -44,7 +44,7 @@ OURS = (Bot, Run, Order, Trade, Position, EquitySnapshot, Event, Account, Balanc
 ROWS = (*OURS, SimulatedDesk, SimulatedBalance, SimulatedTransfer)
 
 
-def waves(count: int = 150) -> Candles:
+def waves(count: int = 110) -> Candles:
     """Prices that swing through the grid, leave it and come back."""
     random = np.random.default_rng(7)
     close = np.round(100 + 12 * np.sin(np.arange(count) / 6) + random.normal(0, 0.4, count), 2)
@@ -105,7 +105,7 @@ def test_the_document_has_the_promised_keys_and_no_others(stored, command):
     document = run(command)
     assert set(document) == KEYS
     assert set(document["metrics"]) == METRICS
-    assert document["bars"] == 150
+    assert document["bars"] == 110
     assert document["trades"] == document["metrics"]["trades"] > 20
     assert 0 < document["seconds_engine"] <= document["seconds_total"]
     assert document["seconds_load"] <= document["seconds_total"]
@@ -123,6 +123,7 @@ def test_bounds_say_where_the_worse_and_the_better_of_a_candles_two_ways_end(mar
     assert document["worst_equity"] < document["best_equity"] - 100
 
 
+SHORT = 70  # candles, with a swing above and below the grid in them
 CASES = [
     GRID,
     GRID | {"spacing": "geometric", "size": "quote", "lines": 12},
@@ -139,10 +140,10 @@ CASES = [
     "params", CASES, ids=["plain", "geometric", "trigger", "ends", "keeps", "window", "trails", "delay"]
 )
 def test_replay_gives_the_backtest_s_file_and_figures(stored, tmp_path, params):
-    documents, files = [], []
+    documents, files, end = [], [], f"{datetime.fromtimestamp((START + SHORT * MINUTE) / 1000, UTC):%Y-%m-%dT%H:%M}"
     for command in COMMANDS:
         path = tmp_path / f"{command}.csv"
-        document = run(command, params=json.dumps(params), trades=path, capital="2500.5")
+        document = run(command, params=json.dumps(params), trades=path, capital="2500.5", end=end)
         documents.append({key: value for key, value in document.items() if not key.startswith("seconds")})
         files.append(path.read_bytes())
     assert files[0] == files[1] == files[2]
@@ -155,7 +156,7 @@ def test_replay_gives_the_backtest_s_file_and_figures(stored, tmp_path, params):
         sign = 1 if row["side"] == "buy" else -1
         cash -= sign * Decimal(row["price"]) * Decimal(row["amount"]) + Decimal(row["fee"])
         position += sign * Decimal(row["amount"])
-    assert documents[0]["final_equity"] == float(cash + position * Decimal(str(waves().close[-1])))
+    assert documents[0]["final_equity"] == float(cash + position * Decimal(str(waves().close[SHORT - 1])))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_replay_gives_the_backtest_s_file_and_figures(stored, tmp_path, params):
     [("binance_BTCUSDT_1h_2024.csv.gz", 41_000, 46_000), ("binance_ETHUSDT_1h_2024.csv.gz", 2_200, 2_500)],
 )
 def test_replay_gives_the_backtest_s_file_on_real_candles(market, tmp_path, file, lower, upper):
-    store.upsert(market.pk, 3600, real_candles(file)[:300])
+    store.upsert(market.pk, 3600, real_candles(file)[:80])
     params = json.dumps({"lower": lower, "upper": upper, "lines": 30})
     files = []
     for command in COMMANDS:
@@ -205,7 +206,7 @@ def test_replay_gives_the_backtest_s_file_and_funding_on_swaps(stored, tmp_path,
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_range_is_half_open_and_in_utc_unless_it_says_otherwise(stored, command):
     first = datetime.fromtimestamp(START / 1000, UTC)
-    assert run(command, start=f"{first + timedelta(minutes=10):%Y-%m-%dT%H:%M}")["bars"] == 140
+    assert run(command, start=f"{first + timedelta(minutes=10):%Y-%m-%dT%H:%M}")["bars"] == 100
     assert run(command, end=f"{first + timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}")["bars"] == 10
     there = (first + timedelta(minutes=10)).astimezone(timezone(timedelta(hours=2)))
     assert run(command, end=there.isoformat())["bars"] == 10
@@ -216,7 +217,7 @@ def test_without_json_the_figures_are_told_to_a_person(stored, command):
     out = StringIO()
     call_command(command, *arguments(), stdout=out)
     lines = out.getvalue().splitlines()
-    assert lines[0].split() == ["bars", "150"]
+    assert lines[0].split() == ["bars", "110"]
     assert lines[-1] == "money in USDT, times in UTC"
     names = [line.split("  ")[0] for line in lines[:-1]]
     metrics = [name.replace("_", " ") for name in Metrics.__annotations__]

@@ -166,7 +166,7 @@ def swept(*more, grid):
 @pytest.mark.django_db
 def test_the_command_prints_a_table_sorted_by_final_equity(stored):
     head, titles, *rows = swept(grid={"lines": [3, 5, 11]}).splitlines()
-    assert head == "3 combinations over 150 candles"
+    assert head == "3 combinations over 110 candles"
     assert titles.split() == ["final", "equity", "trades", "drawdown"]
     assert sorted(row.split()[-1] for row in rows) == ["11", "3", "5"]
     equities = [float(row.split()[0].replace(",", "")) for row in rows]
@@ -176,7 +176,7 @@ def test_the_command_prints_a_table_sorted_by_final_equity(stored):
 @pytest.mark.django_db
 def test_the_command_prints_one_document_that_says_what_backtest_says(stored):
     document = json.loads(swept("--json", grid={"lines": [3, 5, 11]}))
-    assert (document["combinations"], document["bars"]) == (3, 150)
+    assert (document["combinations"], document["bars"]) == (3, 110)
     for result in document["results"]:
         out = StringIO()
         where = ["--exchange", "sim", "--market", "SOL/USDT", "--timeframe", "1m"]
