@@ -46,7 +46,7 @@ def test_killed_while_it_sends_it_loses_nothing(make_channel, happen, service, e
     service.gate.clear()
     first = start()
     assert service.reached.wait(60)
-    assert ended(start()) == "0 messages\n"  # one sends at a time
+    assert courier.run() == 0  # one sends at a time
     first.send_signal(signal.SIGKILL)
     first.communicate()
     service.gate.set()
