@@ -98,7 +98,8 @@ document.addEventListener("htmx:oobAfterSwap", (event) => {
 });
 
 // Where a browser lets it (over https, or on this machine): a page of our own while the site cannot be reached.
-addEventListener("load", () => navigator.serviceWorker?.register("/service-worker.js"));
+// Where it does not, as with a certificate it doubts, the site is what it is without.
+addEventListener("load", () => navigator.serviceWorker?.register("/service-worker.js").catch(() => {}));
 
 refreshTimes();
 setInterval(refreshTimes, 20_000);
