@@ -1,21 +1,38 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import task_prerun, worker_process_init
+from celery.signals import task_prerun, worker_init, worker_process_init
+from django.conf import settings
 from django.db import close_old_connections
+from django.utils.module_loading import import_string
 
-from orchestrator import tracing, warming
+from orchestrator import tracing
 from orchestrator.servers.privileges import end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
 
 app = Celery("orchestrator", task_cls="orchestrator.observability.tasks:MeasuredTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+if os.environ.get("ORCHESTRATOR_PROCESS") != "beat":  # which sends tasks by their names
+    app.autodiscover_tasks()
+
+
+def _share_memory(**_: Any) -> None:
+    """The processes of the pool share what was loaded before they were forked.
+
+    It is never garbage, and left out of the searches for that, which would copy every page of it.
+    """
+    import_string(settings.WARM_UP)()
+    gc.collect()
+    gc.freeze()
+
+
+worker_init.connect(_share_memory, weak=False)
 
 
 def _die_with_the_worker(**_: Any) -> None:
@@ -24,14 +41,6 @@ def _die_with_the_worker(**_: Any) -> None:
 
 
 worker_process_init.connect(_die_with_the_worker, weak=False)
-
-
-def _warm_up(**_: Any) -> None:
-    """Else the first candle would wait for machine code."""
-    warming.begin()
-
-
-worker_process_init.connect(_warm_up, weak=False)
 
 
 def _trace(**_: Any) -> None:

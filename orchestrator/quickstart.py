@@ -61,8 +61,7 @@ def _supervise(say: Say) -> None:
     with _servers() as (servers, environment):
         started = programs(settings.HOST, settings.PORT, settings.LIVE_PORT, settings.STREAM_MARKETS)
         with Supervisor(started, environment, say) as supervisor:
-            _bring_up(supervisor, environment)
-            say(f"Ready: {_address()}   (Ctrl-C stops everything; logs are in {home.folder('logs')})")
+            _bring_up(supervisor, environment, say)
             while True:
                 time.sleep(POLL_SECONDS)
                 supervisor.look()
@@ -76,21 +75,23 @@ def _forget_counts() -> None:
         path.unlink()
 
 
-def _bring_up(supervisor: Supervisor, environment: dict[str, str]) -> None:
+def _bring_up(supervisor: Supervisor, environment: dict[str, str], say: Say) -> None:
     """Set up and start, web first: starting all at once, the page somebody waits for would take twice as long."""
     stamp = home.Stamp(
         "quickstart",
         f"{home.sources_digest()} {environment['DATABASE_URL']} {settings.DEBUG} {bool(settings.SILK_PERCENT)}",
     )
-    with _preparation(environment) as preparation:
-        # When nothing changed since the last start the set-up only makes sure of that: no reason to wait for it.
-        if not stamp.is_set():
-            _wait_for(preparation)
-        # Again: a first set-up takes a minute, and somebody else's page would pass for ours.
-        _check_ports()
-        supervisor.start("web")
-        _wait_for_web(supervisor.running[0])
-        _wait_for(preparation)
+    # When nothing changed since the last start the set-up only makes sure of that, and can come after the first page.
+    is_set_up = stamp.is_set()
+    if not is_set_up:
+        _prepare(environment)
+    # Again: a first set-up takes a minute, and somebody else's page would pass for ours.
+    _check_ports()
+    supervisor.start("web")
+    _wait_for_web(supervisor.running[0])
+    say(f"Ready: {_address()}   (Ctrl-C stops everything; logs are in {home.folder('logs')})")
+    if is_set_up:
+        _prepare(environment)
     stamp.set()
     supervisor.start()
 
@@ -110,20 +111,15 @@ def _servers() -> Iterator[tuple[PrivateServers | None, dict[str, str]]]:
         ignore_signals()
 
 
-@contextmanager
-def _preparation(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def _prepare(environment: dict[str, str]) -> None:
     """`manage.py prepare`, in a process of its own, as this one read its settings before there was a database."""
     child = subprocess.Popen([PYTHON, "manage.py", "prepare"], cwd=home.PROJECT, env=environment, process_group=0)
     try:
-        yield child
+        if child.wait() != 0:
+            raise ServerError("The set-up failed, for the reason above.")
     finally:
         children.kill_group(child.pid)
         child.wait()
-
-
-def _wait_for(preparation: subprocess.Popen[bytes]) -> None:
-    if preparation.wait() != 0:
-        raise ServerError("The set-up failed, for the reason above.")
 
 
 def _environment() -> dict[str, str]:

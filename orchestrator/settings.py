@@ -61,14 +61,21 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
-if DEBUG:
+# Two processes know neither bots nor pages, and need not carry what those bring, numba before all: 40 MB each.
+PROCESS = os.environ.get("ORCHESTRATOR_PROCESS", "")
+_LEAN = {
+    "live": ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"],
+    "beat": ["orchestrator", "django_celery_beat", "django.contrib.auth", "django.contrib.contenttypes"],
+}
+INSTALLED_APPS = _LEAN.get(PROCESS, INSTALLED_APPS)
+if DEBUG and PROCESS not in _LEAN:
     INSTALLED_APPS += ["debug_toolbar"]
     MIDDLEWARE.insert(
         MIDDLEWARE.index("orchestrator.compression.Compression") + 1, "debug_toolbar.middleware.DebugToolbarMiddleware"
     )
     INTERNAL_IPS = ["127.0.0.1", "::1"]
 SILK_PERCENT = env.number("SILK_PERCENT", 0, 100)
-if SILK_PERCENT:
+if SILK_PERCENT and PROCESS not in _LEAN:
     INSTALLED_APPS += ["silk"]
     MIDDLEWARE.append("silk.middleware.SilkyMiddleware")
     SILKY_AUTHENTICATION = SILKY_AUTHORISATION = True
@@ -103,7 +110,7 @@ TEMPLATES = [
 DATABASE_URL = addresses.database_url()
 _database: dict[str, Any] = addresses.database(DATABASE_URL)
 DATABASES = {"default": _database}
-if "granian" in os.environ.get("ORCHESTRATOR_PROCESS", ""):
+if "granian" in PROCESS:
     # Only the threads of the web processes share connections; tasks and commands keep one each.
     # A connection lives an hour at most, and rests ten minutes at most.
     _pool = {"max_size": env.integer("DB_POOL_MAX", 1, 100), "timeout": 10, "max_lifetime": 3600, "max_idle": 600}
@@ -138,7 +145,7 @@ API_WRITES_PER_MINUTE = env.integer("API_WRITES_PER_MINUTE", 1, 1_000_000)
 ALLOW_LOCAL_NOTIFICATIONS = env.boolean("ALLOW_LOCAL_NOTIFICATIONS")
 # What a job renews in the cache before it expires, as far as it is read: orchestrator.cache.Source.
 CACHE_SOURCES = ["markets.services.INDICATOR_SOURCE"]
-# What the processes of web server and worker load soon after their start: orchestrator/warming.py.
+# What web processes load soon after their start (orchestrator/warming.py), and a worker before it forks its pool.
 WARM_UP = "bots.warming.load"
 # What is done as soon as a candle has been stored.
 CANDLE_TASKS = ["bots.tasks.advance_runs", "bots.tasks.advance_live_runs", "markets.tasks.compute_indicators"]
@@ -154,7 +161,7 @@ CELERY_TASK_SOFT_TIME_LIMIT = 300
 CELERY_TASK_TIME_LIMIT = 330
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"visibility_timeout": 600}
-if os.environ.get("ORCHESTRATOR_PROCESS") != "worker":
+if PROCESS != "worker":
     CELERY_BROKER_TRANSPORT_OPTIONS |= broker.IMPATIENT
 CELERY_BEAT_SCHEDULER = "orchestrator.beat:Scheduler"
 CELERY_TIMEZONE = "UTC"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from orchestrator.servers.supervisor import Program
 PYTHON = Path(sys.executable)
 Command = list[str | Path]
 _TERM = signal.SIGTERM
+# Django's checks load every page and form; `make check` and `manage.py check` make them.
+_UNCHECKED = {"CELERY_SKIP_CHECKS": "true"}
 _QUICK: Sequence[tuple[int, float]] = ((_TERM, 3),)
 
 
@@ -47,16 +50,19 @@ def worker() -> Program:
         "--concurrency",
         "2",
     ]
-    command += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+    # Several on one machine have names of their own.
+    command += ["--hostname", f"{os.getpid()}@%h", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
     # SIGTERM lets running tasks end, SIGQUIT does not: tasks are safe to cut off, as each commits or does nothing.
     stop = [(_TERM, 10.0), (signal.SIGQUIT, 2.0)]
     # Asked to stop while its broker dies beside it, Celery may hang; killed, its pool processes end by themselves.
-    return Program("worker", command, {"ORCHESTRATOR_PROCESS": "worker"}, stop, death_signal=signal.SIGKILL)
+    return Program(
+        "worker", command, {"ORCHESTRATOR_PROCESS": "worker", **_UNCHECKED}, stop, death_signal=signal.SIGKILL
+    )
 
 
 def beat() -> Program:
     command: Command = [PYTHON, "-m", "celery", "-A", "orchestrator", "beat", "--loglevel", "INFO"]
-    return Program("beat", command, {"ORCHESTRATOR_PROCESS": "beat"}, _QUICK)
+    return Program("beat", command, {"ORCHESTRATOR_PROCESS": "beat", **_UNCHECKED}, _QUICK)
 
 
 def stream() -> Program:
