@@ -167,7 +167,7 @@ SELECT (SELECT mode || ':' || currency FROM chosen), (SELECT currency FROM chose
                  WHERE s.owner_id = %(owner)s AND s.time <= %(since)s::timestamptz ORDER BY s.time DESC LIMIT 1), 0)
 FROM told
 -- Two points are a second apart at least, as the charts ask for; the first one has a place of its own.
-GROUP BY ceil((at - first) / greatest((last - first) / %(points)s, 1))
+GROUP BY least(ceil((at - first) / greatest((last - first) / %(points)s, 1)), %(points)s)
 ORDER BY 3
 """
 )

@@ -130,6 +130,11 @@ function start(element) {
       event.preventDefault();
       period = link.dataset.period;
       choose(link);
+      for (const table of document.querySelectorAll("[data-table]")) {
+        const address = new URL(table.href);
+        address.searchParams.set("period", period);
+        table.href = address;
+      }
       load();
     });
   }
