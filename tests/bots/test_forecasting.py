@@ -154,9 +154,9 @@ def test_bots_on_a_market_share_their_predictions(
     runs.advance_due()
     close(CANDLES[1:2])
     forecasting.extend(runs.due())
-    # A savepoint and its end, claim, states, new candles and those before, one series of predictions; each remembers
+    # A savepoint and its end, claim, states, new candles (2), those before, one series of predictions; each remembers
     # something of the candle, so books and rows; whom it concerns.
-    with django_assert_num_queries(10, connection=connection):
+    with django_assert_num_queries(11, connection=connection):
         assert runs.advance(runs.due(), STORED) == 6
 
 

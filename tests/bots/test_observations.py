@@ -90,9 +90,9 @@ def test_runs_with_the_same_rules_on_a_market_look_once(
     close(wandering(1))
     runs.advance_due()
     close(wandering(2)[1:])
-    # A savepoint and its end, claim, states, candles, where the lead begins and one lead for all; then what quiet runs
+    # A savepoint and its end, claim, states, candles (2), where the lead begins, one lead for all; then what quiet runs
     # cost: 5.
-    with django_assert_num_queries(12, connection=connection):
+    with django_assert_num_queries(13, connection=connection):
         assert runs.advance(runs.due(), STORED) == 10
 
 

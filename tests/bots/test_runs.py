@@ -15,6 +15,7 @@ from bots.bars import STORED
 from bots.book import Book
 from bots.models import Bot, EquitySnapshot, Event, Order, Position, Run, Trade
 from bots.records import terms_of
+from markets.models import Market
 from markets.series import Candles
 from tests.bots.conftest import GRID, MINUTE, START, arrive, bars
 
@@ -156,6 +157,7 @@ def test_a_run_that_cannot_be_stepped_fails_alone_with_its_reason(bot, close, ac
 def test_great_sums_are_kept_and_those_beyond_the_columns_fail_alone(bot, close, account, price, status):
     """A billion dong a coin, and a hundred billion of them in the account, are everyday figures."""
     account.balances.update(free=Decimal("9e19"))
+    Market.objects.update(last=price)  # of a cheaper coin nobody may buy that much
     bot.params = {"lower": price, "upper": price * 2, "lines": 5}
     bot.allocation = Decimal(100 * int(price)) if status == "running" else Decimal("8e19")
     bot.save()
@@ -232,8 +234,8 @@ def test_a_shard_takes_a_bounded_number_of_queries(bot, close, account, django_a
     """Ten runs on one market cost what one costs.
 
     1 savepoint, 2 claim, 3 candles, 4 trades, 5 open orders, 6 new orders, 7 open positions, 8 new positions,
-    9 equity, 10 events, 11 runs, 12 notify, 13 release, 14 what never changes in a run (once a process), 15 the books;
-    order updates come only when an order ends.
+    9 equity, 10 events, 11 runs, 12 notify, 13 release, 14 what never changes in a run (once a process), 15 the books,
+    16 how the candles are planned; order updates come only when an order ends.
     """
     for number in range(10):
         other = Bot.objects.create(
@@ -242,7 +244,7 @@ def test_a_shard_takes_a_bounded_number_of_queries(bot, close, account, django_a
         )  # fmt: skip
         services.start(other, START)
     close(wandering()[:1])
-    with django_assert_num_queries(15, connection=connection):
+    with django_assert_num_queries(16, connection=connection):
         assert runs.advance(runs.due(), STORED) == 10
 
 
@@ -252,9 +254,9 @@ def test_a_candle_at_which_nothing_happens_moves_three_columns_alone(bot, close,
     runs.advance_due()
     before = Run.objects.filter(pk=run.pk).values().get()
     close(bars((100, 101, 99, 100.25), start=START + MINUTE))
-    # A savepoint and its end, claim, saved state, candles; the stage made, emptied, filled and moved from; whom it
-    # concerns.
-    with django_assert_num_queries(10, connection=connection):
+    # A savepoint and its end, claim, saved state, candles and how they are planned; the stage made, emptied, filled and
+    # moved from; whom it concerns.
+    with django_assert_num_queries(11, connection=connection):
         assert runs.advance(runs.due(), STORED) == 1
     after = Run.objects.filter(pk=run.pk).values().get()
     changed = {name for name, value in after.items() if value != before[name]}
@@ -269,7 +271,7 @@ def test_the_state_of_a_quiet_run_is_read_once(bot, close, django_assert_num_que
     runs.advance_due()
     for number in (1, 2):
         close(bars((100, 101, 99, 100), start=START + number * MINUTE))
-        with django_assert_num_queries(11 - number, connection=connection):
+        with django_assert_num_queries(12 - number, connection=connection):
             assert runs.advance(runs.due(), STORED) == 1
 
 
