@@ -6,6 +6,7 @@ Resource Timing). Needs playwright, which the tests bring, and a Chromium of thi
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import tempfile
@@ -82,13 +83,21 @@ def rows(options: dict[str, Any]) -> list[Row]:
         load.seed(options["bots"], options["trades"], options["markets"], USER)
         bot = Bot.objects.filter(status=Bot.Status.RUNNING).order_by("pk")[0].pk
         pages = {"overview": "/", "bot page": f"/bots/{bot}/", "trades": "/trades/"}
+        # Before playwright has its event loop in this thread: Django would take another connection there.
+        session = _session()
         with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server, _chromium() as chromium:
             site = f"http://127.0.0.1:{server.port}"
             return [
                 line
                 for name, path in pages.items()
-                for line in _lines(name, [_loaded(chromium, site, path) for _ in range(options["rounds"])])
+                for line in _lines(name, [_loaded(chromium, site + path, session) for _ in range(options["rounds"])])
             ]
+
+
+def _session() -> str:
+    client = Client()
+    client.force_login(get_user_model().objects.get(username=USER))
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
 def _lines(page: str, loads: list[dict[str, float]]) -> list[Row]:
@@ -104,8 +113,6 @@ def _chromium() -> Iterator[Any]:
         playwright = import_module("playwright.sync_api")
     except ImportError:
         raise CommandError("playwright is missing: install what the tests need (bin/setup dev).") from None
-    # Django takes playwright's event loop in this thread for an asynchronous caller.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with playwright.sync_playwright() as started:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = started.chromium.launch(executable_path=program, args=arguments)
@@ -113,18 +120,15 @@ def _chromium() -> Iterator[Any]:
         browser.close()
 
 
-def _loaded(chromium: Any, site: str, path: str) -> dict[str, float]:
+def _loaded(chromium: Any, address: str, session: str) -> dict[str, float]:
     """What one first load came to: a browser that is logged in and has seen nothing of the site."""
-    client = Client()
-    client.force_login(get_user_model().objects.get(username=USER))
-    name = settings.SESSION_COOKIE_NAME
     with chromium.new_context(viewport={"width": 1440, "height": 900}) as context:
-        context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": site}])
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": address}])
         context.add_init_script(WATCH)
         page = context.new_page()
-        answer = page.goto(site + path)
-        if answer.status != 200:
-            raise CommandError(f"{path} answered {answer.status}.")
+        answer = page.goto(address)
+        if answer.status != http.client.OK:
+            raise CommandError(f"{address} answered {answer.status}.")
         page.wait_for_timeout(SETTLED_MS)
         found: dict[str, float] = page.evaluate(READ)
     return found
