@@ -7,7 +7,7 @@ where it was: the message is sent again, at most once more than it was taken.
 from __future__ import annotations
 
 import logging
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -62,12 +62,16 @@ def quiet_until(channel: Channel, now: datetime) -> datetime | None:
     if not quiet:
         return None
     day = local.date() + timedelta(days=1 if here >= end else 0)
-    return datetime.combine(day, time(end.hour, end.minute), local.tzinfo)
+    until = datetime.combine(day, time(end.hour, end.minute), local.tzinfo)
+    # Where clocks are set back it comes twice.
+    return until if until.astimezone(UTC) > now else until.replace(fold=1)
 
 
 def _begins_to_hold(channel: Channel, now: datetime) -> bool:
     """Write down that its quiet hours have begun; what may be told in them is told in the next round."""
-    until = quiet_until(channel, now)
+    ends = quiet_until(channel, now)
+    # In UTC: a moment that clocks skip or show twice equals none of another zone (PEP 495).
+    until = ends and ends.astimezone(UTC)
     if until is None or channel.held_until == until:
         return False
     return bool(

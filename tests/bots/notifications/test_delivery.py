@@ -186,6 +186,33 @@ def test_quiet_hours_are_those_of_the_channels_zone(moment, until):
     assert ends == (until and datetime.fromisoformat(until).replace(tzinfo=UTC))
 
 
+@pytest.mark.parametrize(
+    ("moment", "until"),
+    [
+        ("2026-03-29T00:30", "2026-03-29T01:30"),  # clocks skip half past two
+        ("2026-10-25T00:10", "2026-10-25T00:30"),  # and show it twice
+        ("2026-10-25T01:10", "2026-10-25T01:30"),
+    ],
+)
+def test_quiet_hours_that_end_while_clocks_change_hold_back_once(
+    make_channel, happen, service, moment, until, monkeypatch
+):
+    """Such a moment equals none of another zone; it was held back again and again, without a message or an end."""
+    now = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    channel = make_channel(quiet=(time(22), time(2, 30)), zone="Europe/Berlin")
+    Channel.objects.update(not_before=now)
+    assert delivery.quiet_until(channel, now).astimezone(UTC) == datetime.fromisoformat(until).replace(tzinfo=UTC)
+    happen("It failed.")
+    happen("Refused.", "refused", "warning")
+    place = horizon.settle()
+    monkeypatch.setattr(delivery.timezone, "now", lambda: now)
+    for _ in range(2):
+        for waiting in selection.waiting(place, now):
+            delivery.deliver(waiting, place)
+    assert row(channel).held_until == datetime.fromisoformat(until).replace(tzinfo=UTC)
+    assert [one["message"][12:] for one in service.got] == ["It failed."]
+
+
 def test_in_quiet_hours_errors_are_told_and_the_rest_is_summed_up_at_their_end(make_channel, happen, cycle, service):
     now = timezone.now()
     quiet = ((now - timedelta(hours=1)).time(), (now + timedelta(hours=1)).time())
