@@ -223,7 +223,7 @@ LOGGING: dict[str, Any] = {
     # These tell addresses, and a channel's address is its secret: whatever LOG_LEVEL says, not the tail of them.
     "loggers": {
         "apprise": {"handlers": ["nowhere"], "level": "WARNING", "propagate": False},
-        "urllib3": {"level": "WARNING"},
+        "urllib3": {"level": "ERROR"},  # it warns of answers that it cannot read, with the address
     },
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL")},
 }

@@ -9,10 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Service:
-    """got: the messages, in their order. status: of the answers. gate: closed, answers wait for it."""
+    """got: the messages, in their order; headers: of the last. status: of the answers. gate: closed, answers wait.
+
+    nonsense: answers with a header that is none.
+    """
 
     def __init__(self):
         self.got, self.status, self.location = [], 200, ""
+        self.headers, self.nonsense = {}, False
         self.gate, self.reached = threading.Event(), threading.Event()
         self.gate.set()
         outer = self
@@ -21,12 +25,15 @@ class Service:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.got.append(json.loads(body))
+                outer.headers = dict(self.headers)
                 outer.reached.set()
                 outer.gate.wait(60)
                 self.send_response(outer.status)
                 if outer.location:
                     self.send_header("Location", outer.location)
                 self.send_header("Content-Length", "0")
+                if outer.nonsense:
+                    self._headers_buffer.append(b"no header\r\n")
                 self.end_headers()
 
             def log_message(self, *arguments):

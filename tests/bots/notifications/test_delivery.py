@@ -285,6 +285,16 @@ def test_an_address_lies_sealed_and_appears_nowhere(make_channel, happen, cycle,
     assert service.got  # it was sent to all the same
 
 
+def test_a_service_that_answers_nonsense_brings_no_address_into_the_log(make_channel, cycle, service, caplog):
+    """urllib3 warns of headers that it cannot read, and quotes the whole address."""
+    caplog.set_level(logging.DEBUG)
+    service.nonsense = True
+    channels.test(make_channel())
+    cycle()
+    assert service.got
+    assert "s3cr3t" not in caplog.text
+
+
 def test_a_channel_whose_key_is_lost_asks_for_its_address(make_channel, happen, cycle, settings):
     channel = make_channel()
     settings.SECRET_KEY = "another"
