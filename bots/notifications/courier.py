@@ -62,6 +62,7 @@ def run() -> int:
 def confine() -> None:
     """What this process may do, from now on."""
     outbound.confine(settings.ALLOW_LOCAL_NOTIFICATIONS)
+    os.environ["NETRC"] = os.devnull  # passwords of who runs this, which requests would send to a host named there
     if LINUX:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 

@@ -90,6 +90,16 @@ def test_a_private_address_is_not_connected_to_unless_it_is_allowed(make_channel
     assert "s3cr3t" not in output
 
 
+def test_passwords_in_a_netrc_are_sent_to_nobody(make_channel, service, environment, monkeypatch, tmp_path):
+    """Those of the person who runs the server, to an address that any user may choose."""
+    (tmp_path / "netrc").write_text("default login operator password s3cr3t")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    channels.test(make_channel())
+    assert ended(start()) == "1 messages\n"
+    assert service.headers["Content-Type"] == "application/json"
+    assert "Authorization" not in service.headers
+
+
 def test_resealing_frees_from_the_old_key(make_channel, service, settings, capsys):
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "old", []
     channel = make_channel()
