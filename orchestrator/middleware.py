@@ -7,6 +7,7 @@ from urllib.parse import urljoin, urlsplit
 from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject
 from django.views.defaults import bad_request
 
 from orchestrator import notify, page_store
@@ -79,8 +80,10 @@ def _changed_for(request: HttpRequest) -> list[str]:
     """What an administrator changes may be anybody's: accounts, permissions, what there is to trade."""
     if request.path.startswith("/admin/"):
         return [page_store.EVERYBODY]
-    user = getattr(request, "_cached_user", None)  # who asked, even if logged out by now
-    return [notify.user_topic(user.pk)] if user is not None and user.pk else []
+    asked = getattr(request, "_cached_user", None)  # even if logged out by now
+    # Of a token, or who has just logged in; one that nobody has looked for is not looked for now.
+    set_since = None if isinstance(request.__dict__.get("user"), SimpleLazyObject) else request.__dict__.get("user")
+    return [notify.user_topic(user.pk) for user in (asked, set_since) if user is not None and user.pk]
 
 
 def no_null_bytes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

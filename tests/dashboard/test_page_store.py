@@ -13,6 +13,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.test import Client, override_settings
 
+from dashboard import tokens
 from orchestrator import cache, notify, page_store
 from orchestrator.cache import link
 from orchestrator.observability import samples
@@ -216,6 +217,14 @@ def test_own_changes_are_seen_at_once_in_every_browser_of_ones_own(site, owner, 
     own.post(f"/bots/{bot.pk}/pause/")
     for client in (own, other):
         assert b"Paused" in site.answer(client, f"/bots/{bot.pk}/")[2]
+
+
+def test_what_is_changed_with_a_token_is_seen_at_once(site, owner, own, bot):
+    _, token = tokens.create(owner, "script", "trade")
+    site.answer(own, f"/bots/{bot.pk}/")
+    answer = Client().post(f"/api/bots/{bot.pk}/pause", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert b"Paused" in site.answer(own, f"/bots/{bot.pk}/")[2]
 
 
 @pytest.mark.parametrize(
