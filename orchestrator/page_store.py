@@ -7,7 +7,8 @@ the browser has it.
 
 It is never older than LIFETIME_MS, counted from before it was rendered, and out of reach as soon as one of its topics
 changed: `drop` notes Redis' own time beside the topic, and what began before that is not answered any more. So whatever
-was read before a change cannot be kept after it, and neither can what a session asked for before it ended.
+was read before a change cannot be kept after it, and neither can what a session asked for before it ended. Where that
+clock is set back, a change is no earlier than the latest beginning, and what began later than now is not answered.
 
 Before a page expires, one of those who ask for it has it rendered anew; so nobody waits beside another for the same.
 While Redis does not answer, all goes to Django, behind the circuit breaker of the cache (orchestrator/cache/link.py).
@@ -38,28 +39,41 @@ EVERYBODY = "all"  # the topic of every page
 MOST_BYTES = 500_000
 RENEW_MS = 600  # when one who asks, and nobody else, is sent to Django for a page that others get meanwhile
 _CHANGE_MS = 5 * LIFETIME_MS  # longer than anything lives that began before it
-_PAGE, _CHANGED = "orchestrator:page", "orchestrator:changed"
+_PAGE, _CHANGED, _LATEST = "orchestrator:page", "orchestrator:changed", "orchestrator:latest"
 # {Redis' time in µs, the entry if there is one whose topics did not change since it began, for all but who renews it}.
 _LOOK = f"""
 local time = redis.call('time')
 local now = time[1] .. string.format('%06d', time[2])
+local function begins()
+  local latest = redis.call('get', '{_LATEST}')
+  if latest and latest > now then return {{latest}} end
+  redis.call('set', '{_LATEST}', now)
+  return {{now}}
+end
 local entry = redis.call('get', KEYS[1])
-if not entry then return {{now}} end
+if not entry then return begins() end
 local began, topics = string.match(entry, '^(%d+) ([^\\n]*)\\n')
+if began > now then return begins() end
 local names = {{}}
 for topic in string.gmatch(topics, '%S+') do names[#names + 1] = '{_CHANGED}:' .. topic end
 for _, changed in ipairs(redis.call('mget', unpack(names))) do
-  if changed and changed >= began then return {{now}} end
+  if changed and changed >= began then return begins() end
 end
 if now - began > ARGV[1] * 1000 and redis.call('set', KEYS[1] .. ':' .. began, '', 'px', ARGV[2], 'nx') then
-  return {{now}}
+  return begins()
 end
 return {{now, entry}}
 """
-_DROP = """
+_DROP = f"""
 local time = redis.call('time')
 local now = time[1] .. string.format('%06d', time[2])
-for _, key in ipairs(KEYS) do redis.call('set', key, now, 'px', ARGV[1]) end
+local latest = redis.call('get', '{_LATEST}')
+local lives = tonumber(ARGV[1])
+if latest and latest > now then
+  lives = lives + math.ceil((latest - now) / 1000)
+  now = latest
+end
+for _, key in ipairs(KEYS) do redis.call('set', key, now, 'px', string.format('%d', lives)) end
 """
 # Everything that an answer may hang on. Cookies include all that a view or a middleware reads of them.
 _ASKED = (

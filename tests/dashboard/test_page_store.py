@@ -278,6 +278,25 @@ def test_one_of_those_who_ask_renews_a_page_before_it_expires(site, own, bot, mo
     assert asked == [False]
 
 
+def test_a_clock_that_is_set_back_brings_no_page_back(site, own, owner, bot, redis):
+    """As if Redis' clock had been an hour ahead when the page was asked for, and was then set right."""
+    site.answer(own, "/")
+    (key,) = redis.keys("orchestrator:page:*")
+    began, rest = redis.get(key).split(b" ", 1)
+    ahead = b"%d" % (int(began) + 3_600_000_000)
+    redis.set(key, ahead + b" " + rest)
+    redis.set("orchestrator:latest", ahead)
+    page_store.drop([notify.user_topic(owner.pk)])
+    changed = f"orchestrator:changed:{notify.user_topic(owner.pk)}"
+    assert redis.get(changed) >= ahead  # also once it is that late again
+    assert redis.pttl(changed) > page_store._CHANGE_MS + 3_500_000
+    redis.delete(changed, "orchestrator:changed:user")
+    assert site.reaches_django(own, "/")
+    redis.delete("orchestrator:latest")
+    assert [site.reaches_django(own, "/bots/") for _ in range(2)] == [True, False]
+    assert redis.get("orchestrator:latest") < ahead
+
+
 @pytest.mark.parametrize(
     ("method", "headers"),
     [
