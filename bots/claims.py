@@ -67,7 +67,18 @@ def claim(wanted: QuerySet[Run], limit: int) -> list[Run]:
         run = known.run
         run.status, run.bar_time, run.last_price = status, bar_time, last_price
         found.append(run)
+    # Not before: the oldest may be among those that are claimed.
+    _trim(_runs)
     return found
+
+
+def forget(runs: Iterable[Run]) -> None:
+    """Read these runs anew if they are ever claimed again: ones whose rows in memory say that they are over.
+
+    They are not, should the transaction fail after all.
+    """
+    for run in runs:
+        _runs.pop(run.id, None)
 
 
 def remember(runs: Iterable[Run], version: str) -> None:
@@ -103,15 +114,13 @@ def _read(stale: Sequence[int]) -> None:
         _uncounted += len(missing)
         for run in Run.objects.select_related("bot", "market").filter(pk__in=missing):
             _runs.pop(run.id, None)
-            _keep(_runs, run.id, _Known(run))
+            _runs[run.id] = _Known(run)
 
 
-def _keep(kept: OrderedDict[K, V], key: K, value: V) -> V:
-    """Remember what belongs to a run; the oldest goes when there are too many."""
-    kept[key] = value
-    if len(kept) > KEPT:
+def _trim(kept: OrderedDict[K, V]) -> None:
+    """The oldest go when there are too many."""
+    while len(kept) > KEPT:
         kept.popitem(last=False)
-    return value
 
 
 def _spare_collector() -> None:
@@ -136,7 +145,11 @@ def constants_of(run: Run) -> Engine:
     Raises ValueError.
     """
     key = (run.id, run.started_at)
-    return _engines.get(key) or _keep(_engines, key, _fresh(run))
+    found = _engines.get(key)
+    if found is None:
+        found = _engines[key] = _fresh(run)
+        _trim(_engines)
+    return found
 
 
 def restored(fresh: Engine, run: Run) -> Engine:

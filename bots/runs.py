@@ -20,7 +20,7 @@ from bots import quiet as quiet_runs
 from bots.bars import STORED, Bars
 from bots.batch import FAULTS, Batch
 from bots.book import Book
-from bots.claims import BOOK, STATE, claim, constants_of, read_book, restored
+from bots.claims import BOOK, STATE, claim, constants_of, forget, read_book, restored
 from bots.engine.run import Engine
 from bots.engine.simulate import NO_FUNDING, Laid, Steps, Stretch, happened, step, step_many
 from bots.engine.types import EXPECTED
@@ -96,6 +96,7 @@ def advance(wanted: QuerySet[Run], bars: Bars) -> int:
     with transaction.atomic():
         shard = claim(wanted, SHARD)
         outcomes, quiet = _lead(shard, bars)
+        forget(outcome.run for outcome in outcomes if outcome.ended)
         writes.write(outcomes)
         quiet_runs.write(quiet)
     return len(outcomes) + len(quiet)
