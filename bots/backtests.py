@@ -29,7 +29,6 @@ from bots.engine.types import STATE_VERSION, TRADE, Terms
 from bots.guards import Refused
 from bots.history import DAY_MS, KnownBars, source_of
 from bots.kinds import KINDS
-from bots.kinds.parameters import ParamsError
 from bots.models import Backtest
 from bots.records import terms_of
 from bots.sweep import Series, combinations, sweep
@@ -115,9 +114,7 @@ def _check(
 ) -> None:
     if kind not in KINDS:
         raise Refused(f"kind must be one of {', '.join(KINDS)}, not {kind!r}.")
-    sets = combinations(KINDS[kind], params, grid) if grid else [params]
-    if len(sets) > MOST_SETS:
-        raise ParamsError({"grid": f"grid must make at most {MOST_SETS:,} combinations, not {len(sets):,}."})
+    sets = combinations(KINDS[kind], params, grid, MOST_SETS) if grid else [params]
     # Of many sets some, from the first to the last: the others are checked by the worker, in whose time.
     for one in [*sets[:: max(1, len(sets) // CHECKED)], sets[-1]]:
         read = KINDS[kind].validate(one, terms, float(allocation))

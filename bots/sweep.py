@@ -7,6 +7,7 @@ as the compiled loop holds no lock.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from bots.engine.run import NO_LIMITS, Engine
 from bots.engine.simulate import NO_FUNDING, NOTHING_SEEN, Buffers, Funding, Stretch, lead_through
 from bots.engine.types import Limits, Terms
 from bots.kinds.contract import Kind
-from bots.kinds.parameters import ParamsError
+from bots.kinds.parameters import LONGEST_TEXT, ParamsError
 from bots.performance.curve import Curve, falls
 from bots.rules.kept import Kept
 from markets.series import Candles, Column
@@ -52,7 +53,9 @@ class Series:
     lead: Candles = field(default_factory=Candles.empty)
 
 
-def combinations(kind: Kind, params: Mapping[str, Any], grid: Mapping[str, Any]) -> list[dict[str, Any]]:
+def combinations(
+    kind: Kind, params: Mapping[str, Any], grid: Mapping[str, Any], most: int = MOST
+) -> list[dict[str, Any]]:
     """All ways to choose one value from each list of the grid, beside params.
 
     A name of the grid is a parameter, or stands in braces in the texts of params: "sma({fast}) > sma({slow})".
@@ -60,8 +63,8 @@ def combinations(kind: Kind, params: Mapping[str, Any], grid: Mapping[str, Any])
     """
     problems = {name: problem for name in grid if (problem := _problem(kind, params, name, grid[name]))}
     count = 0 if problems else prod(len(values) for values in grid.values())
-    if count > MOST:
-        problems["grid"] = f"grid must make at most {MOST:,} combinations, not {count:,}."
+    if count > most:
+        problems["grid"] = f"grid must make at most {most:,} combinations, not {count:,}."
     if problems:
         raise ParamsError(problems)
     return [_filled(params, dict(zip(grid, chosen, strict=True))) for chosen in product(*grid.values())]
@@ -77,12 +80,18 @@ def _problem(kind: Kind, params: Mapping[str, Any], name: str, values: Any) -> s
 
 
 def _filled(params: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    filled = dict(params)
-    for name, value in chosen.items():
-        place = f"{{{name}}}"
-        texts = {key: text for key, text in filled.items() if isinstance(text, str) and place in text}
-        filled |= {key: text.replace(place, str(value)) for key, text in texts.items()} or {name: value}
-    return filled
+    """Raises ParamsError: a long text is not made as often as there are combinations.
+
+    Places are looked for in the texts as they were given: values that hold places would make them grow without end.
+    """
+    place = re.compile("|".join(re.escape(f"{{{name}}}") for name in chosen) or "(?!)")
+    texts = {name: text for name, text in params.items() if isinstance(text, str) and place.search(text)}
+    filled = {name: place.sub(lambda found: str(chosen[found[0][1:-1]]), text) for name, text in texts.items()}
+    for name, text in filled.items():
+        if len(text) > LONGEST_TEXT:
+            raise ParamsError({name: f"{name} must be at most {LONGEST_TEXT} characters long, not {len(text)}."})
+    placed = {found for text in texts.values() for found in place.findall(text)}
+    return {**params, **filled} | {name: value for name, value in chosen.items() if f"{{{name}}}" not in placed}
 
 
 def sweep(

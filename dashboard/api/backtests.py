@@ -149,7 +149,7 @@ class BacktestNew(Sent):
     timeframe: Timeframe = "1m"
     params: dict[str, Any] = Field(default_factory=dict)
     limits: dict[str, Any] = Field(default_factory=dict)
-    grid: dict[str, Annotated[list[Value], Field(min_length=1, max_length=1_000)]] = Field(default_factory=dict)
+    grid: dict[Text, Annotated[list[Value], Field(min_length=1, max_length=1_000)]] = Field(default_factory=dict)
     capital: Capital = Decimal(10_000)
     days: Annotated[int, Field(ge=1, le=3_650, strict=True)] | None = Field(
         None, description="Of the last stored candles; all there are when left out."

@@ -119,6 +119,18 @@ def test_a_grid_is_every_combination_in_the_order_of_its_lists():
     assert not any("fast" in one for one in found)
 
 
+def test_a_value_that_holds_another_place_does_not_grow():
+    names = "abcdefgh"
+    grid = {name: [f"{{{after}}}" * 15] for name, after in zip(names, names[1:] + "a", strict=True)}
+    (found,) = combinations(KINDS["signal"], {"long_entry": "".join(f"{{{name}}}" for name in names)}, grid)
+    assert found == {"long_entry": "".join(grid[name][0] for name in names)}
+
+
+def test_a_text_that_gets_too_long_is_refused_before_it_is_made_a_thousand_times():
+    with pytest.raises(ParamsError, match="long_entry must be at most 1000 characters long, not 9000"):
+        combinations(KINDS["signal"], {"long_entry": "{n}" * 300}, {"n": ["9" * 30] * 1000})
+
+
 @pytest.mark.parametrize(
     ("grid", "sentence"),
     [

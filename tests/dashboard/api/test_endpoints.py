@@ -196,6 +196,7 @@ def test_a_stored_backtest_has_figures_bounds_and_curve(ask, bot):
         ({"kind": "none"}, "kind"),
         ({"params": {"lower": 90, "upper": 80}}, "upper"),
         ({"grid": {"none": [1]}}, "none"),
+        ({"grid": {"\0": [1]}}, "grid.\0.[key]"),
         ({"grid": {"lines": [1, 2]}}, "lines"),
         ({"grid": {"lines": list(range(2, 150)), "lower": list(range(1, 90))}}, "grid"),
         ({"limits": {"max_drawdown": -1}}, "max_drawdown"),
