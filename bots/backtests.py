@@ -37,6 +37,7 @@ from markets.models import Feed, Market
 from markets.series import TIMEFRAME_NAMES, Candles, Column, resample
 
 MOST_SETS: Final = 10_000
+MOST_OPEN: Final = 50  # of an owner at a time: whoever asks next waits for all of them
 CHECKED: Final = 100  # of them before a grid is stored
 CHUNK: Final = 64  # parameter sets between two signs of life
 SPELL: Final = 60.0  # s in which a worker begins with another one
@@ -105,8 +106,16 @@ def _stored_once(asked: Backtest) -> tuple[Backtest, bool]:
         known = own.first()
         if known is not None:
             return known, False
+        _require_room(asked.owner)
         asked.save()
     return asked, True
+
+
+def _require_room(owner: Any) -> None:
+    """Raises Refused."""
+    count = Backtest.objects.owned_by(owner).filter(state__in=OPEN).count()
+    if count >= MOST_OPEN:
+        raise Refused(f"{count} of your backtests are not answered yet, and at most {MOST_OPEN} may be: cancel some.")
 
 
 def _check(

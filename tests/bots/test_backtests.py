@@ -65,6 +65,18 @@ def test_a_grid_has_the_answer_of_each_of_its_sets(ask):
         assert drawdown == alone.metrics["max_drawdown"]
 
 
+def test_an_owner_waits_for_so_many_backtests_at_most(ask, owner, monkeypatch):
+    monkeypatch.setattr(backtests, "MOST_OPEN", 2)
+    first, _ = ask()
+    ask(allocation=999)
+    with pytest.raises(Refused, match="2 of your backtests are not answered yet, and at most 2 may be"):
+        ask(allocation=998)
+    assert ask() == (first, False)
+    assert ask(owner=get_user_model().objects.create_user("another"), allocation=998)[1]
+    backtests.cancel(first)
+    assert ask(allocation=998)[1]
+
+
 def test_the_same_question_about_the_same_candles_is_answered_by_what_is_stored(ask, market, close):
     first, new = ask()
     assert new
