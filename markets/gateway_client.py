@@ -173,8 +173,7 @@ class CcxtExchange:
             fetch = self.client.fetch_funding_rates if self.client.has["fetchFundingRates"] else None
             answer = (fetch or self.client.fetch_mark_prices)(listed)
             self._require_json()
-            now = self.now_ms()
-            return {symbol: shapes.mark_price(answer[symbol], now) for symbol in symbols if symbol in answer}
+            return shapes.mark_prices(answer, symbols, self.now_ms())
 
     def fetch_order_book(self, symbol: str, limit: int) -> OrderBook:
         with self._asking(f"the order book of {symbol}"):

@@ -168,6 +168,22 @@ def finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def mark_prices(answer: dict[str, Any], symbols: Sequence[str], now: int) -> dict[str, MarkPrice]:
+    """Those that can be read: a swap that is being closed must not cost the others. Raises ValueError when none can."""
+    found: dict[str, MarkPrice] = {}
+    fault: Exception | None = None
+    for symbol in symbols:
+        if symbol in answer:
+            try:
+                found[symbol] = mark_price(answer[symbol], now)
+            except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+                logger.warning("mark price of %.60r is left out: %s", symbol, error)
+                fault = error
+    if fault is not None and not found:
+        raise fault
+    return found
+
+
 def mark_price(entry: dict[str, Any], now: int) -> MarkPrice:
     """Of a funding rate structure, or of a ticker that has nothing but the price."""
     index, rate, due = entry.get("indexPrice"), entry.get("fundingRate"), entry.get("fundingTimestamp")

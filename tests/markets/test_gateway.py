@@ -341,6 +341,16 @@ def test_mark_prices_come_with_the_rate_that_is_due(futures):
     assert price == ("BTC/USDT:USDT", 1_760_000_000_000, 100.5, 100.4, 0.00012, 1_760_000_400_000)
 
 
+@pytest.mark.parametrize("odd", [{"markPrice": None}, {"markPrice": 0}, {"fundingRate": "7"}, {"indexPrice": "nan"}])
+def test_an_odd_mark_price_costs_no_other_and_nothing_else_is_an_error(odd, caplog):
+    plain = {"symbol": "A/USDT:USDT", "markPrice": 100.5}
+    answer = {"A/USDT:USDT": plain, "B/USDT:USDT": plain | odd}
+    assert list(gateway_shapes.mark_prices(answer, [*answer, "C/USDT:USDT"], 1)) == ["A/USDT:USDT"]
+    assert "mark price of 'B/USDT:USDT' is left out" in caplog.text
+    with pytest.raises((TypeError, ValueError)):
+        gateway_shapes.mark_prices(answer, ["B/USDT:USDT"], 1)
+
+
 def test_an_odd_market_costs_no_other_and_a_list_of_nothing_is_an_error(binance, venue, caplog):
     source = connect(binance)
     free = LISTED | {"symbol": "ETHUSDT", "baseAsset": "ETH"}
