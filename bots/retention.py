@@ -81,8 +81,8 @@ def keep_what_runs_need() -> None:
 
 def _lead(run: Run) -> int:
     """Candles before the next that a run's kind is shown, and its models too."""
-    kind = KINDS[run.kind]
     try:
+        kind = KINDS[run.kind]
         params = kind.read(run.params)
         lead = kind.lead(params, run.timeframe) if kind.lead else 0
         models = [FORECASTERS[model].lead for model in kind.columns(params)]

@@ -140,8 +140,9 @@ def test_candles_that_a_run_is_shown_are_kept_until_it_is_over(bot, close, feed)
     assert Candle.objects.aggregate(first=Min("time"))["first"] == feed.synced_to - 1_440 * MINUTE
 
 
-def test_a_run_whose_parameters_cannot_be_read_holds_up_no_retention(run, feed):
-    Run.objects.update(kind="signal", params={"long_entry": "nonsense("})
+@pytest.mark.parametrize("kind", ["signal", "not installed any more"])
+def test_a_run_whose_parameters_cannot_be_read_holds_up_no_retention(run, feed, kind):
+    Run.objects.update(kind=kind, params={"long_entry": "nonsense("})
     retention.apply()
     feed.refresh_from_db()
     assert feed.needed_from == run.bar_time
