@@ -38,7 +38,8 @@ def watch() -> int:
         ignore_conflicts=True,
     )
     return _tell({(row.market_id, row.timeframe): late[row.market_id, row.timeframe] for row in lasting}) + _tell(
-        {(row.market_id, row.timeframe): None for row in over if row.told}
+        # Of a feed that was deleted nothing comes again.
+        {key: None for row in over if row.told and (key := (row.market_id, row.timeframe)) in feeds}
     )
 
 

@@ -54,6 +54,16 @@ def test_a_feed_that_no_running_bot_waits_for_is_nobodys_matter(bot):
     assert not LateFeed.objects.exists()
 
 
+def test_a_feed_that_is_deleted_does_not_come_again(bot):
+    closed(minutes_ago=30)
+    for _ in range(2):
+        feed_watch.watch()
+    Feed.objects.all().delete()
+    assert feed_watch.watch() == 0
+    assert [level for level, _ in told()] == ["warning"]
+    assert not LateFeed.objects.exists()
+
+
 def test_every_bot_of_the_feed_hears_of_it_in_few_queries(bot, django_assert_max_num_queries):
     for number in range(5):
         make_bot(bot.owner, bot.market, f"Grid {number}", trades=0)
