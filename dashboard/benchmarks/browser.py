@@ -122,7 +122,7 @@ def _chromium() -> Iterator[Any]:
 
 def _loaded(chromium: Any, address: str, session: str) -> dict[str, float]:
     """What one first load came to: a browser that is logged in and has seen nothing of the site."""
-    with chromium.new_context(viewport={"width": 1440, "height": 900}) as context:
+    with chromium.new_context(viewport={"width": 1440, "height": 900}, service_workers="block") as context:
         context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": address}])
         context.add_init_script(WATCH)
         page = context.new_page()
