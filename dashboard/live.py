@@ -30,7 +30,7 @@ from django.db import DatabaseError, connections  # noqa: E402
 from django.http.request import validate_host  # noqa: E402
 
 from dashboard.live_hub import Client, Full, Hub  # noqa: E402
-from dashboard.live_sessions import session_user  # noqa: E402
+from dashboard.live_sessions import Sessions  # noqa: E402
 from orchestrator import page_store  # noqa: E402
 from orchestrator.notify import CHANNEL  # noqa: E402
 
@@ -44,7 +44,8 @@ HEARTBEAT = 15.0
 RECHECK = 120.0
 # Pages reconnect a little apart from one another after a restart.
 RETRY_MS = 2_000
-GATHER = 0.1
+# Seconds that changes are gathered for, where many come; the first after a quiet moment goes out with its transaction.
+GATHER, GATHER_FIRST = 0.1, 0.01
 BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)
 MOST_TOPICS = 100
 LONGEST_TOPIC = 60
@@ -103,6 +104,7 @@ class Live:
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.listening = False
+        self._sessions = Sessions()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -142,7 +144,7 @@ class Live:
             return
         key = session_key(headers)
         try:
-            user_id = await _session_user(key) if key else None
+            user_id = await self._sessions.user(key) if key else None
         except DatabaseError:
             logger.warning("a session could not be checked", exc_info=True)
             await _answer(send, 503, {"error": "The database does not answer; try again."}, origin)
@@ -179,7 +181,7 @@ class Live:
         while True:
             topics = await client.topics(HEARTBEAT)
             if loop.time() - checked > RECHECK:
-                if await _session_user(key) != client.user_id:
+                if await self._sessions.user(key) != client.user_id:
                     break
                 checked = loop.time()
             await send(_chunk(b"data: %b\n\n" % orjson.dumps({"topics": topics}) if topics else b":\n\n"))
@@ -204,24 +206,24 @@ class Live:
                 failures += 1
 
     async def _hear(self, database: AsyncConnection[Any]) -> None:
+        loop, told = asyncio.get_running_loop(), 0.0
         while True:
             topics = {notice.payload async for notice in database.notifies(timeout=HEARTBEAT, stop_after=1)}
             if not topics:
                 await database.execute("SELECT 1")  # a line that died silently is found out here
                 continue
             # Rows of one shard are told one by one: a short wait makes one message of them.
-            topics |= {notice.payload async for notice in database.notifies(timeout=GATHER)}
+            gather = GATHER if loop.time() - told < GATHER else GATHER_FIRST
+            topics |= {notice.payload async for notice in database.notifies(timeout=gather)}
             await _forget_pages(topics)
             self.hub.publish(topics)
+            told = loop.time()
 
 
 async def _forget_pages(topics: Iterable[str]) -> None:
     """What a page fetches once it is told of a change must not be from before it."""
     if not await asyncio.to_thread(page_store.drop, topics):
         await asyncio.sleep(page_store.LIFETIME_MS / 1000)
-
-
-_session_user = sync_to_async(session_user)
 
 
 async def _closed(receive: Receive) -> None:

@@ -42,7 +42,9 @@ class Client:
     async def topics(self, patience: float) -> list[str]:
         """What changed since the last call, sorted; empty when nothing did within `patience` seconds."""
         try:
-            await asyncio.wait_for(self._ready.wait(), patience)
+            # wait_for() would make a task of its own for every page, at every change.
+            async with asyncio.timeout(patience):
+                await self._ready.wait()
         except TimeoutError:
             return []
         self._ready.clear()

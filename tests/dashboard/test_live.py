@@ -15,7 +15,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
 from django.test import override_settings
 
-from dashboard import live
+from dashboard import live, live_sessions
 from dashboard.live_hub import Hub
 from orchestrator import notify, page_store
 from orchestrator.page_store import PageStore
@@ -95,6 +95,7 @@ def test_what_a_page_fetches_when_it_is_told_of_a_change_is_not_from_before(
     ask, owner, bot, client, cookie, origin, redis, monkeypatch
 ):
     monkeypatch.setattr(page_store, "LIFETIME_MS", 3_600_000)
+    monkeypatch.setattr(page_store, "RENEW_MS", 3_600_000)
     site, client.cookies["csrftoken"] = PageStore(WSGIHandler()), "x" * 32
     environ = {**client._base_environ(PATH_INFO=f"/bots/{bot.pk}/"), "HTTP_COOKIE": f"{cookie}; csrftoken={'x' * 32}"}
 
@@ -187,6 +188,30 @@ def test_a_page_that_closes_is_forgotten(stream, ask, cookie, origin):
     answer.connection.close()
     until(lambda: len(stream.hub) == 0)
     assert json.load(ask("/live/health"))["clients"] == 0
+
+
+def test_pages_that_come_at_once_share_the_look_at_their_session(monkeypatch):
+    looks, begun, go_on = [], threading.Event(), threading.Event()
+
+    def look(key):
+        looks.append(key)
+        begun.set()
+        go_on.wait(PATIENCE)
+        return len(looks)
+
+    monkeypatch.setattr(live_sessions, "session_user", look)
+
+    async def come():
+        sessions = live_sessions.Sessions()
+        closed, *pages = [asyncio.create_task(sessions.user("one")) for _ in range(5)]
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        closed.cancel()
+        go_on.set()
+        return await asyncio.gather(*pages), await sessions.user("one"), await sessions.user("two")
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(asyncio.run, come()).result(PATIENCE) == ([1, 1, 1, 1], 2, 3)
+    assert looks == ["one", "one", "two"]
 
 
 def test_too_many_pages_of_one_user_are_refused(stream, ask, cookie, origin, monkeypatch):
