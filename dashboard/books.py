@@ -154,7 +154,7 @@ _CURVE = (
   UNION ALL SELECT %(now)s, equity, pnl FROM chosen
 ), placed AS (
   SELECT *, pnl - max(pnl) OVER (ORDER BY time) AS drawdown, row_number() OVER (ORDER BY time DESC) AS from_last,
-         extract(epoch FROM time)::float8 AS at
+         floor(extract(epoch FROM time))::float8 AS at
   FROM point
 ), told AS (
   SELECT *, min(at) OVER () AS first, max(at) OVER () AS last FROM placed

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from bots import equity
-from bots.models import EquitySnapshot, Event, Run
+from bots.models import BookSnapshot, EquitySnapshot, Event, Run
 from dashboard import books as money
 from markets.models import Market
 from tests.dashboard.cast import make_bot, make_market
@@ -80,6 +80,23 @@ def test_a_period_counts_from_the_last_equity_known_before_it(owner, bot):
     for days, told in ((7, book.week), (30, book.month), (None, book.pnl)):
         curve = money.curve(owner, book.key, days, now)
         assert curve.pnl[-1] - curve.base == pytest.approx(told)  # the chart says what the figure above it says
+
+
+@pytest.mark.parametrize("last", [269_700.2, 270_006])
+def test_a_curve_has_as_many_points_as_it_may_each_with_a_second_of_its_own(owner, bot, last):
+    """However the length of a period divides, and however close its last snapshot is to now."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    BookSnapshot.objects.bulk_create(
+        BookSnapshot(
+            owner=owner, mode="paper", currency="USDT", time=begin + timedelta(seconds=300 * number), equity=1, pnl=1,
+            last_id=0,
+        )
+        for number in range(900)
+    )  # fmt: skip
+    for stretch in (money.WHOLE, (begin.timestamp() + last - 300, None)):
+        curve = money.curve(owner, "paper:USDT", None, begin + timedelta(seconds=last), stretch)
+        assert len(curve.time) <= money.CURVE_POINTS
+        assert curve.time == sorted(set(curve.time))
 
 
 def test_a_run_that_ended_before_a_period_adds_nothing_to_it(owner, market):
