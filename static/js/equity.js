@@ -73,7 +73,8 @@ function start(element) {
     if (wanted) for (const end of ["from", "to"]) address.searchParams.set(end, Math.round(wanted[end] * 1000));
     try {
       const loaded = await fetchJson(address);
-      if (mine !== asked) return;
+      // Inside a hole there is nothing to draw, and nothing to leave it by: what is there stays.
+      if (mine !== asked || (wanted && !loaded.time.length)) return;
       const seen = wanted && loaded.time.length ? visible() : null;
       part = wanted;
       draw(loaded);
