@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -184,11 +184,25 @@ def run(backtest: Backtest) -> None:
     """Answer a claimed backtest; what goes wrong is its reason."""
     try:
         answer = _grid(backtest) if backtest.grid else _single(backtest)
+        _answer(backtest, {"state": State.DONE, "progress": 1.0} | answer)
     except Canceled:
         return
+    except OperationalError:  # the database is away: it is claimed again
+        raise
     except (ValueError, ArithmeticError, LookupError) as error:
-        answer = {"state": State.FAILED, "reason": str(error)[:300]}
-    _mine(backtest).update(**{"state": State.DONE, "progress": 1.0, "finished_at": timezone.now()} | answer)
+        _fail(backtest, str(error))
+    except Exception as error:
+        # A fault of ours, for the log. Without an answer it would be claimed again and again, and fail each time.
+        _fail(backtest, f"{type(error).__name__}: {error}")
+        raise
+
+
+def _answer(backtest: Backtest, answer: dict[str, Any]) -> None:
+    _mine(backtest).update(finished_at=timezone.now(), **answer)
+
+
+def _fail(backtest: Backtest, reason: str) -> None:
+    _answer(backtest, {"state": State.FAILED, "progress": 1.0, "reason": reason.replace("\0", "")[:300]})
 
 
 def _mine(backtest: Backtest) -> Any:

@@ -65,6 +65,18 @@ def test_a_grid_has_the_answer_of_each_of_its_sets(ask):
         assert drawdown == alone.metrics["max_drawdown"]
 
 
+def test_one_that_raises_what_nobody_foresaw_fails_and_is_not_claimed_for_ever(ask):
+    asked, _ = ask(grid=LINES)
+    Backtest.objects.update(terms={"of an earlier version": 1})
+    with pytest.raises(TypeError):
+        backtests.run_waiting()
+    asked.refresh_from_db()
+    assert asked.state == "failed"
+    assert asked.reason.startswith("TypeError: ")
+    Backtest.objects.update(touched_at=timezone.now() - 2 * backtests.STALE)
+    assert backtests.claim() is None
+
+
 def test_an_owner_waits_for_so_many_backtests_at_most(ask, owner, monkeypatch):
     monkeypatch.setattr(backtests, "MOST_OPEN", 2)
     first, _ = ask()
