@@ -45,8 +45,10 @@ def _resampled(market_id: int, source: int, timeframe: int, before: int | None, 
     if read > FEW_READ:
         # Rows are found by time at once, and counted down to one by one; the count matters only where there are holes.
         start = end - read * source * 1000
-        found = series.resample(candles.load(market_id, source, start, end), source, timeframe)
-        if len(found) >= limit or not len(candles.load(market_id, source, end=start, limit=1)):
+        loaded = candles.load(market_id, source, start, end)
+        found = series.resample(loaded, source, timeframe)
+        # Without a hole the same candles would be read once more.
+        if len(loaded) == read or len(found) >= limit or not len(candles.load(market_id, source, end=start, limit=1)):
             return found[-limit:]
     return series.resample(candles.load(market_id, source, end=end, limit=read), source, timeframe)[-limit:]
 

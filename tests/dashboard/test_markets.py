@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
+from dashboard import candle_window
 from markets import gaps
 from markets.models import Exchange, Feed, FundingRate, Market, Quotes
 from orchestrator import cache
@@ -95,6 +96,17 @@ def test_longer_timeframes_are_made_of_the_stored_ones(page, market):
     assert len(data["time"]) == 10
     first = minutes["time"].index(data["time"][0])
     assert data["high"][0] == max(minutes["high"][first : first + 15])
+
+
+def test_candles_made_of_more_than_may_be_read_are_read_once(market, monkeypatch, django_assert_num_queries):
+    whole = candle_window.load(market.pk, 900, [60], None, 50)
+    monkeypatch.setattr(candle_window, "MOST_READ", 90)
+    monkeypatch.setattr(candle_window, "FEW_READ", 10)
+    with django_assert_num_queries(2):
+        part = candle_window.load(market.pk, 900, [60], None, 50)
+    assert 5 <= len(part) <= 6
+    assert part.time.tolist() == whole.time[-len(part) :].tolist()
+    assert part.high.tolist() == whole.high[-len(part) :].tolist()
 
 
 def test_an_indicator_does_not_depend_on_where_its_window_starts(page, market):
