@@ -18,12 +18,13 @@ from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.trace import SpanKind, Status
+from opentelemetry.trace import SpanContext, SpanKind, Status
 
 from orchestrator.observability.tally import shape
 
 _ADDRESSES = ("http.url", "http.target", "url.full")
-_SAID = ("url.query",)
+# What a client tells, and why a task is tried again: the text of an error.
+_SAID = ("url.query", "http.user_agent", "user_agent.original", "celery.retry.reason")
 
 
 class Discreet(SpanExporter):
@@ -43,14 +44,18 @@ class Discreet(SpanExporter):
 
 
 def _cleaned(span: ReadableSpan) -> ReadableSpan:
-    """Without its events, which are exceptions with their text and locals."""
+    """Without its events, which are exceptions with their text and locals, and the state that a client may send."""
     kept = {name: value for name, value in (span.attributes or {}).items() if name not in _SAID}
     kept |= {name: str(kept[name]).partition("?")[0] for name in _ADDRESSES if name in kept}
     return ReadableSpan(
-        name=span.name, context=span.context, parent=span.parent, resource=span.resource, attributes=kept,
+        name=span.name, context=_stateless(span.context), parent=span.parent, resource=span.resource, attributes=kept,
         links=span.links, kind=span.kind, status=Status(span.status.status_code), start_time=span.start_time,
         end_time=span.end_time, instrumentation_scope=span.instrumentation_scope,
     )  # fmt: skip
+
+
+def _stateless(one: SpanContext) -> SpanContext:
+    return SpanContext(one.trace_id, one.span_id, one.is_remote, one.trace_flags)
 
 
 def start(process: str) -> Callable[..., Any]:

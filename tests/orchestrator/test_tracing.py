@@ -25,14 +25,16 @@ def visit(path, query="", **headers):
                "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr, "wsgi.url_scheme": "http", **headers}}
     list(application(environ, lambda status, headers, *rest: print(path, status)))
 
-visit("/api/bots", "q={SECRET}&token={SECRET}", HTTP_AUTHORIZATION="Bearer {SECRET}", HTTP_COOKIE="sessionid={SECRET}")
+visit("/api/bots", "q={SECRET}&token={SECRET}", HTTP_AUTHORIZATION="Bearer {SECRET}", HTTP_COOKIE="sessionid={SECRET}",
+      HTTP_USER_AGENT="{SECRET}", HTTP_BAGGAGE="a={SECRET}", HTTP_TRACESTATE="a={SECRET}",
+      HTTP_TRACEPARENT="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 visit("/equity.json", "book={SECRET}", HTTP_COOKIE="sessionid={SECRET}")
 if "orchestrator.trace_export" in sys.modules:
     from opentelemetry import trace
     from orchestrator.tasks import warm_cache
     warm_cache.apply()
     try:
-        with trace.get_tracer("test").start_as_current_span("fails"):
+        with trace.get_tracer("test").start_as_current_span("fails", attributes={{"celery.retry.reason": "{SECRET}"}}):
             raise ValueError("{SECRET}")
     except ValueError:
         trace.get_tracer_provider().shutdown()
