@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
+from django.db.models import Q
 
 from bots.models import Event
 from dashboard import formats
@@ -17,6 +18,7 @@ from orchestrator.observability import samples
 
 LOOK_BACK = timedelta(minutes=15)  # what percentiles are taken of
 LONG = timedelta(minutes=10)
+FORGOTTEN = timedelta(days=7)  # what was told, and could not be judged for so long since, is not waited for
 BROKEN, HOLDS = "budget_broken", "budget_holds"
 _GATE = 0x62756467  # key of the advisory lock
 
@@ -24,6 +26,7 @@ _GATE = 0x62756467  # key of the advisory lock
 def watch(now: datetime) -> list[Event]:
     """Note what is broken, tell what has been for LONG, close what holds again; the events that were written."""
     found = checks(samples.between(now - LOOK_BACK, now), now)
+    judged = {check.subject[:200] for check in found}
     broken = {check.subject[:200]: check for check in found if check.grade is Grade.BROKEN}
     with transaction.atomic(), connection.cursor() as cursor:
         # One at a time: nobody is told twice.
@@ -31,7 +34,7 @@ def watch(now: datetime) -> list[Event]:
         BrokenBudget.objects.bulk_create(
             (BrokenBudget(subject=subject, since=now) for subject in broken), ignore_conflicts=True
         )
-        events = [*_told(broken, now), *_closed(broken, now)]
+        events = [*_told(broken, now), *_closed(broken, judged, now)]
         Event.objects.bulk_create(events)
         notify.changed(notify.user_topic(event.owner_id) for event in events)
     return events
@@ -46,9 +49,11 @@ def _told(broken: dict[str, Check], now: datetime) -> Iterable[Event]:
     due.update(told_at=now)
 
 
-def _closed(broken: dict[str, Check], now: datetime) -> Iterable[Event]:
-    over = BrokenBudget.objects.exclude(subject__in=broken)
-    for row in over.exclude(told_at=None):
+def _closed(broken: Iterable[str], judged: Iterable[str], now: datetime) -> Iterable[Event]:
+    """What is too rare to be judged just now has not come back into its budget, and is not told anew."""
+    rows = BrokenBudget.objects.exclude(subject__in=broken)
+    over = rows.filter(Q(subject__in=judged) | Q(told_at=None) | Q(told_at__lt=now - FORGOTTEN))
+    for row in over.filter(subject__in=judged).exclude(told_at=None):
         text = f"{row.subject}: within its budget again. It was not since {formats.age(row.since, now)}."
         yield from _events(HOLDS, Event.Level.INFO, text, row, now)
     over.delete()

@@ -11,7 +11,8 @@ from bots.models import Event
 from dashboard import tasks
 from dashboard.system import alerts
 from markets.models import Feed
-from orchestrator.models import BrokenBudget
+from orchestrator.models import BrokenBudget, Sample
+from orchestrator.observability.metrics import SECONDS
 from tests.dashboard.cast import make_user
 
 MINUTE = timedelta(minutes=1)
@@ -64,6 +65,29 @@ def test_a_short_break_is_told_to_nobody(staff, market):
     assert told(now + 5 * MINUTE) == []
     Feed.objects.update(synced_to=0)
     assert told(now + 11 * MINUTE) == []
+
+
+def test_what_is_too_rare_to_be_judged_is_not_told_to_hold_again(staff):
+    """At night nobody asks for the page; in the morning it is as slow as it was, and that is known already."""
+    began = timezone.now()
+
+    def asked(minutes, quick, all_):
+        buckets = [*[quick] * len(SECONDS), all_]
+        Sample.objects.create(time=began + minutes * MINUTE, host="a", metric="request", name="bots", buckets=buckets)
+
+    def told(minutes):
+        events = alerts.watch(began + minutes * MINUTE)
+        return {event.code for event in events if event.data["subject"] == "Page bots"}
+
+    asked(0, 0, 30)
+    assert [told(0), told(10), told(40)] == [set(), {alerts.BROKEN}, set()]
+    asked(50, 0, 60)
+    assert told(50) == told(61) == set()
+    asked(90, 30, 90)
+    assert told(90) == {alerts.HOLDS}
+    asked(120, 30, 120)
+    assert [told(120), told(140), told(150)] == [set(), set(), set()]  # it was judged once
+    assert not BrokenBudget.objects.filter(subject="Page bots").exists()
 
 
 def test_the_job_looks_now(staff):
