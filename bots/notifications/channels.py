@@ -77,8 +77,8 @@ def test(channel: Channel) -> bool:
     """Have a test message sent; False when one was asked for a moment ago."""
     now = timezone.now()
     with transaction.atomic():
-        row = Channel.objects.select_for_update().get(pk=channel.pk)
-        if row.test_asked_at is not None and now - row.test_asked_at < TEST_EVERY:
+        row = Channel.objects.select_for_update().filter(pk=channel.pk).first()
+        if row is None or (row.test_asked_at is not None and now - row.test_asked_at < TEST_EVERY):
             return False
         return bool(Channel.objects.filter(pk=channel.pk).update(test_asked_at=now, last_error=""))
 

@@ -31,7 +31,7 @@ UNREADABLE = "Its address cannot be read any more, as SECRET_KEY was changed: en
 def deliver(channel_id: int, horizon: int) -> None:
     """Send what one channel has to say, if it still has."""
     now = timezone.now()
-    channel = Channel.objects.select_related("owner").filter(pk=channel_id).first()
+    channel = Channel.objects.filter(pk=channel_id, owner__is_active=True).first()
     if channel is None:
         return
     if channel.test_asked_at is not None:

@@ -112,12 +112,15 @@ def test_nobody_is_told_of_another(make_channel, happen, cycle, service):
     assert cycle() == []
 
 
-def test_who_may_not_log_in_is_told_nothing(make_channel, happen, cycle, owner):
+def test_who_may_not_log_in_is_told_nothing(make_channel, happen, cycle, owner, service):
     make_channel()
     happen()
+    (waiting,) = selection.waiting(place := horizon.settle(), timezone.now())
     owner.is_active = False
     owner.save()
     assert cycle() == []
+    delivery.deliver(waiting, place)  # it was among those that wait, a moment ago
+    assert service.got == []
 
 
 @pytest.mark.parametrize("status", [500, 401, 302])
