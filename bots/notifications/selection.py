@@ -39,7 +39,7 @@ _WAITING = f"""
 SELECT c.id FROM bots_channel c JOIN auth_user u ON u.id = c.owner_id {_NEXT}
 WHERE u.is_active AND (
     c.test_asked_at IS NOT NULL OR c.enabled AND {_LISTENS} AND c.not_before <= %(now)s AND next.id IS NOT NULL)
-ORDER BY c.not_before, c.id LIMIT 1000
+ORDER BY row_number() OVER (PARTITION BY c.owner_id ORDER BY c.not_before, c.id), c.not_before, c.id LIMIT 1000
 """
 # Of one channel. What is known of it is said again in figures, which the planner can count with.
 _OF_ONE = f"{_TOLD} AND e.owner_id = %(owner)s AND e.id > %(cursor)s"
@@ -77,7 +77,7 @@ def pass_by(horizon: int, now: datetime) -> None:
 
 
 def waiting(horizon: int, now: datetime) -> list[int]:
-    """Ids of the channels that have something to send now, who waited longest first."""
+    """Ids of the channels that have something to send now: one of each owner in turn, who waited longest first."""
     with connection.cursor() as cursor:
         cursor.execute(_WAITING, {"horizon": horizon, "now": now})
         return [int(row[0]) for row in cursor]

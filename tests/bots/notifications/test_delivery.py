@@ -112,6 +112,16 @@ def test_nobody_is_told_of_another(make_channel, happen, cycle, service):
     assert cycle() == []
 
 
+def test_many_channels_of_one_are_not_served_before_the_only_one_of_another(make_channel, service):
+    """Each of them may keep a sender for half a minute."""
+    many = [make_channel(f"Channel {number}") for number in range(4)]
+    only = channels.create(make_user("stranger"), channels.Wishes("Only", ["failures"]), service.address())
+    for channel in (*many, only):
+        channels.test(channel)
+    order = selection.waiting(horizon.settle(), timezone.now())
+    assert order == [many[0].pk, only.pk, *(channel.pk for channel in many[1:])]
+
+
 def test_who_may_not_log_in_is_told_nothing(make_channel, happen, cycle, owner, service):
     make_channel()
     happen()
