@@ -44,7 +44,11 @@ def create(owner: Any, wishes: Wishes, address: str) -> Channel:
 
 @transaction.atomic
 def change(channel: Channel, wishes: Wishes, address: str = "") -> None:
-    """Change a channel; "" keeps its address. Raises BrokenAddress, IntegrityError for a name that is taken."""
+    """Change a channel; "" keeps its address.
+
+    Raises BrokenAddress, IntegrityError for a name that is taken, DoesNotExist when it was deleted meanwhile.
+    """
+    Channel.objects.select_for_update().only("pk").get(pk=channel.pk)
     _take(channel, wishes, address)
     fresh = {"failures": 0, "failing_since": None, "not_before": timezone.now()} if address else {}
     for name, value in fresh.items():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.contrib import messages
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -137,6 +137,8 @@ def _saved(request: HttpRequest, form: ChannelForm) -> bool:
     except IntegrityError:
         form.add_error("name", "name must be new among your channels; it was taken just now.")
         return False
+    except Channel.DoesNotExist:
+        raise Http404("The channel was deleted.") from None
     messages.success(request, f"{form.cleaned_data['name']} is saved. Send a test message to see that it works.")
     return True
 

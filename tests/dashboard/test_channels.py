@@ -151,3 +151,11 @@ def test_the_list_asks_the_same_however_many_there_are(page, owner, market, djan
         channels.create(owner, channels.Wishes(f"Channel {number}", ["failures"], bots=bots), ADDRESS)
     with django_assert_max_num_queries(6):
         assert "Bot 0, Bot 1, Bot 2" in page("/settings/channels/").text_
+
+
+def test_a_channel_that_another_tab_deletes_stays_deleted(owner, channel):
+    opened = Channel.objects.get()
+    channels.delete(channel)
+    with pytest.raises(Channel.DoesNotExist):
+        channels.change(opened, channels.Wishes("Phone", ["exits"]), ADDRESS)
+    assert not Channel.objects.exists()
