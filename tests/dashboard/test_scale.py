@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
@@ -23,7 +25,8 @@ SERVED_BY = {
     "/orders/": "order_owner_status",
     "/orders/?state=all&after={order}": "order_owner_status",
     "/orders/?state=closed&bot={bot}": "order_bot_status",
-    "/positions/": "position_owner_opened",
+    # By either, as pages fill: those that are open are few.
+    "/positions/": "position_owner_opened|position_one_open",
     "/positions/?state=closed": "position_owner_opened",
     "/activity/": "event_owner_id",
     "/activity/?after={event}": "event_owner_id",
@@ -92,7 +95,7 @@ def test_every_page_of_a_table_is_read_through_the_index_made_for_it(visit, monk
     for address, index in SERVED_BY.items():
         (sql,) = [sql for sql in visit(address) if "AS page" in sql]
         found = plan(sql)
-        if index not in found:
+        if not re.search(index, found):
             wrong[address] = f"{index} is not used:\n{found}"
     assert not wrong, "\n".join(wrong.values())
 
