@@ -16,7 +16,7 @@ from orchestrator.home import PROJECT
 
 COMMITTED = PROJECT / "docs/ratios.json"
 MOST = 1.3  # times the committed ratio
-TRIES = 3
+TRIES = 5
 
 
 class Command(SentenceCommand):
