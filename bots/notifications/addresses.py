@@ -31,7 +31,10 @@ class BrokenAddress(ValueError):
 
 
 class Service(NamedTuple):
-    """plugin: Apprise's, as module:class. host: of a plugin, the server that it talks to."""
+    """plugin: Apprise's, as module:class. host: of a plugin, the server that it talks to.
+
+    login: whether a user name and password may stand before the server's name.
+    """
 
     name: str
     plugin: str
@@ -39,6 +42,7 @@ class Service(NamedTuple):
     host: Callable[[Any], str]
     options: frozenset[str] = frozenset()
     prefixes: str = ""  # of further options: "+" for headers, ":" for fields of the message
+    login: bool = False
 
 
 _TELEGRAM = Service(
@@ -55,12 +59,12 @@ _SLACK = Service(
 )  # fmt: skip
 _MAIL = Service(
     "E-mail", "email:NotifyEmail", "mailtos://USER:PASSWORD@example.org?smtp=mail.example.org&to=you@example.org",
-    lambda plugin: plugin.smtp_host, frozenset({"smtp", "to", "from", "name", "mode", "user", "pass"}),
+    lambda plugin: plugin.smtp_host, frozenset({"smtp", "to", "from", "name", "mode", "user", "pass"}), login=True,
 )  # fmt: skip
 _NTFY = Service(
     "ntfy", "ntfy:NotifyNtfy", "ntfys://TOKEN@ntfy.example.org/TOPIC",
     lambda plugin: "ntfy.sh" if plugin.mode == "cloud" else plugin.host,
-    frozenset({"priority", "token", "auth", "mode"}),
+    frozenset({"priority", "token", "auth", "mode"}), login=True,
 )  # fmt: skip
 _PUSHOVER = Service(
     "Pushover", "pushover:NotifyPushover", "pover://USER_KEY@APP_TOKEN", lambda plugin: "pushover.net",
@@ -68,10 +72,11 @@ _PUSHOVER = Service(
 )  # fmt: skip
 _GOTIFY = Service(
     "Gotify", "gotify:NotifyGotify", "gotifys://gotify.example.org/TOKEN", lambda plugin: plugin.host,
-    frozenset({"priority"}),
+    frozenset({"priority"}), login=True,
 )  # fmt: skip
 _WEBHOOK = Service(
     "Webhook", "custom_json:NotifyJSON", "jsons://example.org/path", lambda plugin: plugin.host, prefixes="+:-",
+    login=True,
 )  # fmt: skip
 # What an address begins with -> the service.
 SERVICES: dict[str, Service] = {
@@ -118,6 +123,8 @@ def parse(address: str) -> Target:
     # A "+" is one here, and no space.
     asked = parse_qsl(address.partition("?")[2].replace("+", "%2B"), keep_blank_values=True)
     _check_options({name for name, _ in asked}, service)
+    if service.login and scheme not in {"http", "https"}:
+        address = _escaped(address)
     plugin = _plugin(service, address, scheme in {"http", "https"})
     host = str(service.host(plugin)).strip("[]")
     if outbound.is_address(host) and not outbound.is_allowed(host, settings.ALLOW_LOCAL_NOTIFICATIONS):
@@ -140,6 +147,26 @@ def _service(address: str) -> tuple[str, Service]:
             return "https", _NATIVE[host]
         raise BrokenAddress("address must begin with jsons:// to be a webhook, or with the word of its service.")
     raise BrokenAddress(f"address must begin with one of {', '.join(f'{name}://' for name in SERVICES)}.")
+
+
+@sensitive_variables()
+def _escaped(address: str) -> str:
+    """The address with "/" in a password as %2F. Raises BrokenAddress where that may be meant, or something else.
+
+    Taken literally, the password would end where the "/" is: its beginning as the server's name, the rest as a path.
+    """
+    place, mark, options = address.partition("?")
+    scheme, _, rest = place.partition("://")
+    begins, _, behind = rest.partition("/")
+    if "@" in begins or "@" not in behind:
+        return address
+    _, colon, begun = begins.partition(":")
+    if not colon or begun.isdigit():  # a server, and the port of one, are possible too
+        raise BrokenAddress(
+            'address must have each "/" and "@" that is in a user name, a password or a path as %2F and %40.'
+        )
+    password, _, server = behind.partition("@")
+    return f"{scheme}://{begins}%2F{password.replace('/', '%2F')}@{server}{mark}{options}"
 
 
 def _check_options(names: set[str], service: Service) -> None:

@@ -71,6 +71,35 @@ def test_an_address_that_cannot_be_used_is_one_sentence_without_a_word_of_it(add
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    ("address", "user", "password", "path"),
+    [
+        ("jsons://me:a/b//c@example.org/hook", "me", "a/b//c", "/hook"),
+        ("jsons://me:a%2Fb@example.org/hook", "me", "a/b", "/hook"),
+        ("ntfys://me:a/b@example.org/topic", "me", "a/b", "/topic"),
+        ("gotifys://me:a/b@example.org/AbCdEfGhIjKlMnO", "me", "a/b", "/"),
+        ("mailtos://me:a/b@example.org?smtp=example.org&to=you@example.org", "me", "a/b", "/"),
+        ("mailtos://me:a%2Fb@example.org/you@example.org?smtp=example.org", "me", "a/b", None),
+    ],
+)
+def test_a_slash_in_a_password_belongs_to_the_password(address, user, password, path):
+    target = addresses.parse(address)
+    assert target.host == "example.org"
+    assert (target.plugin.user, target.plugin.password) == (user, password)
+    assert path is None or (target.plugin.fullpath or "/") == path
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["jsons://me:12/s3cr3t@example.org/", "ntfys://tk/s3cr3t@example.org/bots", "jsons://example.org/@s3cr3t"],
+)
+def test_an_address_that_may_mean_two_servers_is_refused(address):
+    """The wrong one would be shown a part of the password, and be sent the rest of it."""
+    with pytest.raises(addresses.BrokenAddress, match="as %2F and %40") as caught:
+        addresses.parse(address)
+    assert "s3cr3t" not in str(caught.value)
+
+
 def test_private_addresses_can_be_allowed(settings):
     settings.ALLOW_LOCAL_NOTIFICATIONS = True
     assert addresses.parse("json://192.168.1.2:8080/").shown == "Webhook at 192.168.1.2:8080"
