@@ -92,7 +92,7 @@ def conclude(run: Run, session: LiveSession) -> None:
     failed = int(kept_engine(run).run["status"][0]) == FAILED
     _end(run, Bot.Status.FAILED if failed else Bot.Status.STOPPED, _farewell(run, session))
     if not session.opening:
-        writes.end_event(run, timezone.now()).save()
+        writes.end_event(run, timezone.now(), bool(writes.after_drawdown([run]))).save()
 
 
 def _farewell(run: Run, session: LiveSession) -> str:

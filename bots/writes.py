@@ -23,6 +23,7 @@ _RUN_FIGURES = ("cash", "position", "cost", "realized", "fees", "funding", "equi
 _RUN_STATE = ("bar_time", "state", "orders", "status", "reason", "stopped_at")
 # Codes of Events that say that a run is over, and why.
 TELL_AN_END = frozenset({"failed", "stopped", "halted", "changed"})
+DRAWDOWN = "drawdown"
 _POSITION_FIGURES = ("status", "side", "amount", "average_price", "realized", "closed_at")
 
 
@@ -135,20 +136,38 @@ def _write_ends(ended: Sequence[Outcome]) -> None:
 
     Account by account, so that two shards never wait for each other's balances.
     """
+    warned = after_drawdown([outcome.run for outcome in ended])
     for outcome in sorted(ended, key=lambda outcome: outcome.run.bot.account_id):
         last = outcome.events[-1] if outcome.events else None
         end(outcome.run, outcome.ended, last.message if last else "")
         if last is None or last.code not in TELL_AN_END:
-            outcome.events.append(end_event(outcome.run, last.time if last else timezone.now()))
+            follows = outcome.run.pk in warned or any(event.code == DRAWDOWN for event in outcome.events)
+            outcome.events.append(end_event(outcome.run, last.time if last else timezone.now(), follows))
     rows.update([outcome.run.bot for outcome in ended], "status", "reason", "updated_at")
 
 
-def end_event(run: Run, time: datetime) -> Event:
-    """That a run ended itself, and why: what was told last may be a trade, or a decision like others."""
+def after_drawdown(ended: Sequence[Run]) -> set[int]:
+    """Those of these runs of which it was told that a drawdown ends them."""
+    told = Event.objects.filter(bot__in={run.bot_id for run in ended}, run__in=ended, code=DRAWDOWN)
+    return set(told.order_by().values_list("run", flat=True))
+
+
+def end_event(run: Run, time: datetime, follows: bool) -> Event:
+    """That a run ended itself, and why: what was told last may be a trade, or a decision like others.
+
+    follows: a drawdown, which told already that the run ends. Channels tell of one of the two.
+    """
     failed = run.bot.status == Bot.Status.FAILED
     level, code = (Event.Level.ERROR, "failed") if failed else (Event.Level.INFO, "ended")
     return event_row(
-        run, (level, code, f"The bot has {'failed' if failed else 'ended'}. {run.reason}".strip(), {}), time
+        run,
+        (
+            level,
+            code,
+            f"The bot has {'failed' if failed else 'ended'}. {run.reason}".strip(),
+            {"follows": DRAWDOWN} if follows and not failed else {},
+        ),
+        time,
     )
 
 

@@ -61,7 +61,8 @@ def _sql() -> str:
     coded = [(name, code) for name, topic in TOPICS.items() for code in topic.codes]
     cases = [f"WHEN e.code = 'trade' AND e.data->>'tag' = '{tag}' THEN '{name}'" for name, tag in tagged]
     cases += [f"WHEN e.code = '{code}' THEN '{name}'" for name, code in coded]
-    return f"(CASE {' '.join(cases)} ELSE '{OTHER}' END)"
+    # What only says that something told before has happened now is of no topic.
+    return f"(CASE WHEN e.code = 'ended' AND e.data ? 'follows' THEN NULL {' '.join(cases)} ELSE '{OTHER}' END)"
 
 
 SQL = _sql()

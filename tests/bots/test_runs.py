@@ -14,6 +14,7 @@ from bots import claims, runs, services
 from bots.bars import STORED
 from bots.book import Book
 from bots.models import Bot, EquitySnapshot, Event, Order, Position, Run, Trade
+from bots.notifications import topics
 from bots.records import terms_of
 from markets.models import Market
 from markets.series import Candles
@@ -308,16 +309,26 @@ def test_a_hole_in_the_candles_is_told(bot, close):
     assert (told.level, told.message) == ("warning", "3 candles are missing; nothing was traded in them.")
 
 
-def test_a_limit_ends_the_run_and_says_why(bot, close, account):
+def told_of_ends():
+    """Codes of the events that a channel with the topic "A bot stopped" tells."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT e.code FROM bots_event e WHERE {topics.SQL} = ANY(%s) ORDER BY e.id", [["ends"]])
+        return [code for (code,) in cursor]
+
+
+@pytest.mark.parametrize("stretches", [[4], [1, 1, 1, 1]])
+def test_a_limit_ends_the_run_and_says_why(bot, close, account, stretches):
     bot.limits = {"max_drawdown": 3}
     bot.save()
     run = services.start(bot, START)
-    close(bars((100, 100, 100, 100), (100, 100, 90, 90), (90, 90, 90, 90), (90, 90, 90, 90)))
-    runs.advance_due()
+    candles = bars((100, 100, 100, 100), (100, 100, 90, 90), (90, 90, 90, 90), (90, 90, 90, 90))
+    arrive(close, candles, stretches, runs.advance_due)
     bot.refresh_from_db()
     run.refresh_from_db()
     assert bot.status == Bot.Status.STOPPED
     assert run.position == 0, "the position is closed at the next open"
     told = Event.objects.get(bot=bot, code="drawdown")
     assert (told.level, told.time.timestamp()) == ("warning", (START + MINUTE) / 1000)
+    assert Event.objects.filter(bot=bot, code="ended").count() == 1
+    assert told_of_ends() == ["drawdown"], "its channels tell of one end"
     assert account.balances.get(currency="USDT").free == 10_000 - 1000 + run.cash
