@@ -13,6 +13,7 @@ from bots.models import Bot, Channel, Event
 from bots.notifications import addresses, channels
 from bots.notifications.topics import TOPICS, USUAL
 
+ALL, CHOSEN = "all", "chosen"
 LEVELS: list[tuple[str, str]] = [
     (Event.Level.INFO, "Everything"),
     (Event.Level.WARNING, "Warnings and errors"),
@@ -46,10 +47,19 @@ class ChannelForm(forms.Form):
     minimum = forms.ChoiceField(
         label="Of these", choices=LEVELS, error_messages={"invalid_choice": "level must be one of the list."}
     )
+    which = forms.ChoiceField(
+        label="Of which bots",
+        choices=[(ALL, "All, and what concerns no bot"), (CHOSEN, "Those chosen below alone")],
+        widget=forms.RadioSelect,
+        error_messages={
+            "required": "of which bots: say all, or those chosen.",
+            "invalid_choice": "of which bots must be all or chosen.",
+        },
+    )
     bots = forms.ModelMultipleChoiceField(
         Bot.objects.none(),
+        label="Chosen bots",
         required=False,
-        help_text="Choose none to be told of all, and of what concerns no bot.",
         error_messages={"invalid_choice": "bots must be yours.", "invalid_pk_value": "bots must be yours."},
     )
     quiet_from = forms.TimeField(
@@ -95,6 +105,16 @@ class ChannelForm(forms.Form):
                 raise forms.ValidationError(str(error)) from None
         return address
 
+    def clean_bots(self) -> list[Bot]:
+        """Those chosen; none only where the ones that were chosen once are deleted."""
+        bots = list(self.cleaned_data["bots"])
+        which = self.cleaned_data.get("which")
+        if which == CHOSEN and not bots and not has_lost_its_bots(self.channel):
+            raise forms.ValidationError("bots: choose at least one, or all.")
+        if which == ALL and bots:
+            raise forms.ValidationError("bots: say that the chosen ones alone are meant, or choose none.")
+        return bots
+
     def clean(self) -> None:
         begin, end = self.cleaned_data.get("quiet_from"), self.cleaned_data.get("quiet_to")
         if (begin is None) != (end is None) and not {"quiet_from", "quiet_to"} & set(self.errors):
@@ -108,14 +128,20 @@ class ChannelForm(forms.Form):
         """Of a valid form."""
         data = self.cleaned_data
         quiet: tuple[time, time] | None = (data["quiet_from"], data["quiet_to"]) if data["quiet_from"] else None
+        bots = None if data["which"] == ALL else data["bots"]
         return channels.Wishes(
-            data["name"], data["topics"], data["minimum"], list(data["bots"]) or None, quiet, data["zone"],
-            data["errors_wake"],
+            data["name"], data["topics"], data["minimum"], bots, quiet, data["zone"], data["errors_wake"],
         )  # fmt: skip
+
+
+def has_lost_its_bots(channel: Channel | None) -> bool:
+    """Whether all bots that a channel was to tell of are deleted: it tells of none now, and of nothing else."""
+    return channel is not None and not channel.all_bots and not channel.bots.all()
 
 
 def _stored(channel: Channel | None) -> dict[str, Any]:
     if channel is None:
-        return {"topics": USUAL, "minimum": Event.Level.INFO, "zone": "UTC", "errors_wake": True}
+        return {"topics": USUAL, "minimum": Event.Level.INFO, "which": ALL, "zone": "UTC", "errors_wake": True}
     names = ("name", "topics", "minimum", "quiet_from", "quiet_to", "zone", "errors_wake")
-    return {name: getattr(channel, name) for name in names} | {"bots": list(channel.bots.all())}
+    which = ALL if channel.all_bots else CHOSEN
+    return {name: getattr(channel, name) for name in names} | {"which": which, "bots": list(channel.bots.all())}

@@ -36,7 +36,8 @@ class Channel(models.Model):
     failing_since = models.DateTimeField(null=True)
     last_error = models.CharField(max_length=200, blank=True)
     last_success_at = models.DateTimeField(null=True)
-    test_asked_at = models.DateTimeField(null=True)
+    test_asked_at = models.DateTimeField(null=True, help_text="Of a test message that is not sent yet.")
+    tested_at = models.DateTimeField(null=True, help_text="When the last one was asked for.")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import time, timedelta
 from typing import Any, NamedTuple
@@ -15,7 +16,8 @@ from bots.notifications.delivery import PURPOSE
 from orchestrator import crypto
 
 MOST = 20  # of one owner
-TEST_EVERY = timedelta(seconds=10)
+TEST_EVERY = timedelta(seconds=10)  # of one owner
+NAME_ONCE = "channel_name_once"  # the constraint
 
 
 class Wishes(NamedTuple):
@@ -77,14 +79,20 @@ def resume(channel: Channel) -> None:
         _from_now_on(channel)
 
 
-def test(channel: Channel) -> bool:
-    """Have a test message sent; False when one was asked for a moment ago."""
+@transaction.atomic
+def test(channel: Channel) -> str:
+    """Have a test message sent; else the sentence why not: its owner had one sent a moment ago, to any channel."""
+    own = Channel.objects.select_for_update().filter(owner=channel.owner_id).order_by("pk")
+    tested = {row.pk: row.tested_at for row in own}
+    if channel.pk not in tested:
+        return f"{channel.name} was deleted."
     now = timezone.now()
-    with transaction.atomic():
-        row = Channel.objects.select_for_update().filter(pk=channel.pk).first()
-        if row is None or (row.test_asked_at is not None and now - row.test_asked_at < TEST_EVERY):
-            return False
-        return bool(Channel.objects.filter(pk=channel.pk).update(test_asked_at=now, last_error=""))
+    waits = max(((time - now + TEST_EVERY).total_seconds() for time in tested.values() if time), default=0.0)
+    if waits > 0:
+        seconds = int(TEST_EVERY.total_seconds())
+        return f"Test messages must be {seconds} s apart: another one can be sent in {math.ceil(waits)} s."
+    Channel.objects.filter(pk=channel.pk).update(test_asked_at=now, tested_at=now, last_error="")
+    return ""
 
 
 @transaction.atomic

@@ -23,7 +23,7 @@ from bots.notifications.addresses import EXAMPLES
 from bots.notifications.delivery import quiet_until
 from bots.notifications.topics import TOPICS
 from dashboard import formats
-from dashboard.channel_form import LEVELS, ChannelForm
+from dashboard.channel_form import LEVELS, ChannelForm, has_lost_its_bots
 from dashboard.views.fragments import varies, wants_fragment
 from orchestrator import broker
 
@@ -75,10 +75,10 @@ def test(request: HttpRequest, channel_id: int) -> HttpResponse:
     """POST has a test message sent; the list says what came of it."""
     own = _own(request, channel_id)
     if request.method == "POST":
-        if store.test(own):
-            _wake()
+        if refusal := store.test(own):
+            messages.info(request, refusal)
         else:
-            messages.info(request, f"A test message to {own.name} is on its way already.")
+            _wake()
     return redirect("channels")
 
 
@@ -120,13 +120,13 @@ def _edited(request: HttpRequest, own: Channel | None) -> HttpResponse:
     context = {
         "nav": "settings", "form": form, "channel": own, "examples": EXAMPLES,
         "topics": [(name, topic.label, topic.help) for name, topic in TOPICS.items()],
-        "chosen": form["topics"].value() or [],
+        "chosen": form["topics"].value() or [], "has_lost_its_bots": has_lost_its_bots(own),
     }  # fmt: skip
     return render(request, "dashboard/channel_form.html", context, status=422 if form.errors else 200)
 
 
 def _saved(request: HttpRequest, form: ChannelForm) -> bool:
-    """Store a valid form; False when its name was taken a moment ago."""
+    """Store a valid form; False when its name was taken, or a chosen bot deleted, a moment ago."""
     address = form.cleaned_data["address"]
     try:
         with transaction.atomic():
@@ -134,8 +134,11 @@ def _saved(request: HttpRequest, form: ChannelForm) -> bool:
                 store.create(request.user, form.wishes(), address)
             else:
                 store.change(form.channel, form.wishes(), address)
-    except IntegrityError:
-        form.add_error("name", "name must be new among your channels; it was taken just now.")
+    except IntegrityError as error:
+        if store.NAME_ONCE in str(error):
+            form.add_error("name", "name must be new among your channels; it was taken just now.")
+        else:
+            form.add_error("bots", "bots must be yours; one of them was deleted just now.")
         return False
     except Channel.DoesNotExist:
         raise Http404("The channel was deleted.") from None
@@ -157,7 +160,8 @@ def _about(channel: Channel) -> str:
     level = dict(LEVELS)[channel.minimum].lower()
     count = len(channel.topics)
     topics = "all topics" if count == len(TOPICS) else f"{count} {'topic' if count == 1 else 'topics'}"
-    bots = "all bots" if channel.all_bots else ", ".join(sorted(bot.name for bot in channel.bots.all())) or "no bot"
+    chosen = ", ".join(sorted(bot.name for bot in channel.bots.all()))
+    bots = "all bots" if channel.all_bots else chosen or "no bot: those that were chosen are deleted"
     return f"{level} of {topics}, {bots}"
 
 

@@ -13,7 +13,7 @@ from tests.dashboard.cast import make_draft, make_user
 ADDRESS = "jsons://example.org/s3cr3t"
 FORM = {
     "name": "Phone", "address": ADDRESS, "topics": ["failures", "exits"], "minimum": "info", "zone": "Europe/Berlin",
-    "errors_wake": "on",
+    "which": "all", "errors_wake": "on",
 }  # fmt: skip
 
 
@@ -36,7 +36,9 @@ def channel(owner):
 
 def test_a_channel_is_made_and_its_address_is_never_shown_again(send, page, owner, market):
     bot = make_draft(owner, market)
-    answer = send("/settings/channels/new/", **FORM, bots=[bot.pk], quiet_from="22:00", quiet_to="07:00")
+    answer = send(
+        "/settings/channels/new/", **FORM | {"which": "chosen"}, bots=[bot.pk], quiet_from="22:00", quiet_to="07:00"
+    )
     assert (answer.status_code, answer.headers["Location"]) == (302, "/settings/channels/")
     made = Channel.objects.get(owner=owner)
     assert (made.topics, made.zone, made.all_bots) == (["failures", "exits"], "Europe/Berlin", False)
@@ -63,6 +65,9 @@ def test_a_channel_is_made_and_its_address_is_never_shown_again(send, page, owne
         ({"topics": ["all"]}, "topics must be of the list."),
         ({"minimum": "fatal"}, "level must be one of the list."),
         ({"bots": ["999999"]}, "bots must be yours."),
+        ({"which": "chosen"}, "bots: choose at least one, or all."),
+        ({"which": "none"}, "of which bots must be all or chosen."),
+        ({"which": ""}, "of which bots: say all, or those chosen."),
         ({"bots": ["x"]}, "bots must be yours."),
         ({"quiet_from": "22:00"}, "quiet from and to are needed both, or none of them."),
         ({"quiet_from": "25:00", "quiet_to": "07:00"}, "quiet from must be a time, such as 22:00."),
@@ -114,12 +119,33 @@ def test_a_test_message_is_asked_for_once_and_watched_until_it_is_sent(send, pag
     assert "A test message is being sent." in text
     assert "every 1s" in text
     send(f"/settings/channels/{channel.pk}/test/")
-    assert "on its way already" in page("/settings/channels/").text_
+    assert "Test messages must be 10 s apart: another one can be sent in" in page("/settings/channels/").text_
     Channel.objects.update(test_asked_at=None, last_error="example.org answered 403 Forbidden.")
     part = page("/settings/channels/", **{"HX-Request": "true"}).text_
     assert "example.org answered 403 Forbidden." in part
     assert part.startswith("<section")
     assert "every 1s" not in part
+
+
+def test_a_channel_whose_chosen_bots_are_deleted_tells_of_none_and_says_so(send, page, owner, market):
+    bot, path = make_draft(owner, market), "/settings/channels/"
+    chosen = channels.create(owner, channels.Wishes("Phone", ["failures"], bots=[bot]), ADDRESS)
+    sentence = "The bots that were chosen are deleted"
+    assert sentence not in page(f"{path}{chosen.pk}/").text_
+    bot.delete()
+    assert sentence in page(f"{path}{chosen.pk}/").text_
+    assert send(f"{path}{chosen.pk}/", **FORM | {"address": "", "which": "chosen"}).status_code == 302
+    chosen.refresh_from_db()
+    assert (chosen.all_bots, chosen.bots.count()) == (False, 0)
+    assert "no bot: those that were chosen are deleted" in page(path).text_
+    assert send(f"{path}{chosen.pk}/", **FORM | {"address": ""}).status_code == 302
+    chosen.refresh_from_db()
+    assert chosen.all_bots
+
+
+def test_bots_that_are_chosen_while_all_are_meant_are_asked_about(send, owner, market):
+    answer = send("/settings/channels/new/", **FORM, bots=[make_draft(owner, market).pk])
+    assert "bots: say that the chosen ones alone are meant, or choose none." in answer.text_
 
 
 def test_deleting_asks_first(send, page, channel):

@@ -116,8 +116,7 @@ def test_many_channels_of_one_are_not_served_before_the_only_one_of_another(make
     """Each of them may keep a sender for half a minute."""
     many = [make_channel(f"Channel {number}") for number in range(4)]
     only = channels.create(make_user("stranger"), channels.Wishes("Only", ["failures"]), service.address())
-    for channel in (*many, only):
-        channels.test(channel)
+    Channel.objects.update(test_asked_at=timezone.now())
     order = selection.waiting(horizon.settle(), timezone.now())
     assert order == [many[0].pk, only.pk, *(channel.pk for channel in many[1:])]
 
@@ -266,11 +265,26 @@ def test_quiet_hours_that_errors_do_not_break_lose_none(make_channel, happen, cy
 def test_a_test_message_is_sent_whatever_else_is_chosen(make_channel, cycle, service):
     channel = make_channel(topics=["failures"])
     channels.pause(channel)
-    assert channels.test(channel)
-    assert not channels.test(channel)
+    assert channels.test(channel) == ""
     cycle()
     assert service.got[0]["title"] == "Test message"
     assert row(channel).test_asked_at is None
+
+
+def test_test_messages_of_one_owner_are_apart_also_once_they_are_answered(make_channel, cycle, service):
+    first, second = make_channel(), make_channel("Tablet")
+    assert channels.test(first) == ""
+    cycle()
+    for channel in (first, second):
+        refusal = channels.test(channel)
+        assert re.fullmatch(r"Test messages must be 10 s apart: another one can be sent in \d+ s\.", refusal)
+    assert cycle() == []
+    another = channels.create(make_user("stranger"), channels.Wishes("Only", ["failures"]), service.address())
+    assert channels.test(another) == ""
+    Channel.objects.update(tested_at=timezone.now() - channels.TEST_EVERY)
+    assert channels.test(second) == ""
+    channels.delete(second)
+    assert channels.test(second) == "Tablet was deleted."
 
 
 def test_a_test_message_that_cannot_be_sent_says_why(make_channel, cycle, service):
