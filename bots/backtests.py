@@ -1,7 +1,7 @@
 """Stored backtests: asked for by a person, worked on by whoever claims them, answered once.
 
-A row is claimed by a conditional UPDATE and shows signs of life while it is worked on; one whose worker died is claimed
-again. Cancelling changes its state, which the worker meets at its next sign of life.
+Whose it is meanwhile, and what becomes of one whose worker dies, is in bots/backtest_claims.py. Cancelling changes its
+state, which the worker meets at its next step.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ import json
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
 from django.db import OperationalError, connection, transaction
-from django.db.models import Q
 from django.utils import timezone
 
-from bots import forecasting, funding, limits, trials
+from bots import backtest_claims, forecasting, funding, limits, trials
 from bots.bars import STORED
 from bots.engine.simulate import NO_FUNDING
 from bots.engine.types import STATE_VERSION, TRADE, Terms
@@ -39,17 +38,12 @@ from markets.series import TIMEFRAME_NAMES, Candles, Column, resample
 MOST_SETS: Final = 10_000
 MOST_OPEN: Final = 50  # of an owner at a time: whoever asks next waits for all of them
 CHECKED: Final = 100  # of them before a grid is stored
-CHUNK: Final = 64  # parameter sets between two signs of life
+CHUNK: Final = 64  # parameter sets between two looks at whether it is wanted still
 SPELL: Final = 60.0  # s in which a worker begins with another one
 LONGEST: Final = 200.0  # s that one may take; both together are less than a task may
-STALE: Final = timedelta(seconds=120)
 POINTS: Final = 2_000  # of a stored curve
 State = Backtest.State
 OPEN: Final = (State.QUEUED, State.RUNNING)
-
-
-class Canceled(Exception):
-    """Somebody else took the backtest away, or cancelled it."""
 
 
 def candles_of(market_id: int, timeframe: int, begin: int | None, end: int | None) -> tuple[Candles, Candles]:
@@ -156,25 +150,13 @@ def delete(backtest: Backtest) -> None:
 def again(backtest: Backtest) -> bool:
     """Queue one that failed or was cancelled once more; False when it did neither."""
     rows = Backtest.objects.filter(pk=backtest.pk, state__in=[State.FAILED, State.CANCELED])
-    return rows.update(state=State.QUEUED, progress=0.0, reason="", finished_at=None, touched_at=timezone.now()) == 1
-
-
-def claim() -> Backtest | None:
-    """The oldest that waits, or whose worker has shown no sign of life; now it is the caller's."""
-    stale = Q(state=State.RUNNING, touched_at__lt=timezone.now() - STALE)
-    with transaction.atomic():
-        rows = Backtest.objects.select_for_update(skip_locked=True, of=("self",)).select_related("market")
-        found = rows.filter(Q(state=State.QUEUED) | stale).order_by("id").first()
-        if found is not None:
-            found.state, found.touched_at, found.progress = State.RUNNING, timezone.now(), 0.0
-            found.save(update_fields=["state", "touched_at", "progress"])
-    return found
+    return rows.update(**backtest_claims.waiting_again()) == 1
 
 
 def run_waiting() -> int:
     """Work until nothing waits, or for a minute; returns how many were worked on."""
     count, began = 0, time.monotonic()
-    while time.monotonic() - began < SPELL and (found := claim()) is not None:
+    while time.monotonic() - began < SPELL and (found := backtest_claims.claim()) is not None:
         run(found)
         count += 1
     return count
@@ -183,9 +165,10 @@ def run_waiting() -> int:
 def run(backtest: Backtest) -> None:
     """Answer a claimed backtest; what goes wrong is its reason."""
     try:
-        answer = _grid(backtest) if backtest.grid else _single(backtest)
-        _answer(backtest, {"state": State.DONE, "progress": 1.0} | answer)
-    except Canceled:
+        with backtest_claims.kept_alive(backtest):
+            found = _grid(backtest) if backtest.grid else _single(backtest)
+        backtest_claims.answer(backtest, {"state": State.DONE, "progress": 1.0} | found)
+    except backtest_claims.Lost:
         return
     except OperationalError:  # the database is away: it is claimed again
         raise
@@ -197,22 +180,10 @@ def run(backtest: Backtest) -> None:
         raise
 
 
-def _answer(backtest: Backtest, answer: dict[str, Any]) -> None:
-    _mine(backtest).update(finished_at=timezone.now(), **answer)
-
-
 def _fail(backtest: Backtest, reason: str) -> None:
-    _answer(backtest, {"state": State.FAILED, "progress": 1.0, "reason": reason.replace("\0", "")[:300]})
-
-
-def _mine(backtest: Backtest) -> Any:
-    return Backtest.objects.filter(pk=backtest.pk, state=State.RUNNING)
-
-
-def _show_life(backtest: Backtest, progress: float) -> None:
-    """Raises Canceled."""
-    if not _mine(backtest).update(progress=progress, touched_at=timezone.now()):
-        raise Canceled
+    failed = {"state": State.FAILED, "progress": 1.0, "reason": reason.replace("\0", "")[:300]}
+    with suppress(backtest_claims.Lost):
+        backtest_claims.answer(backtest, failed)
 
 
 def _loaded(backtest: Backtest) -> tuple[Candles, Candles]:
@@ -225,13 +196,13 @@ def _loaded(backtest: Backtest) -> tuple[Candles, Candles]:
 
 def _single(backtest: Backtest) -> dict[str, Any]:
     older, candles = _loaded(backtest)
-    _show_life(backtest, 0.2)
+    backtest_claims.show_progress(backtest, 0.2)
     key, terms = (backtest.market_id, backtest.timeframe), Terms(**backtest.terms)
     settings = trials.settings_of(
         KINDS[backtest.kind], backtest.params, backtest.limits, terms, float(backtest.allocation), key
     )
     result = trials.tried(settings, candles, KnownBars(Candles.joined([older, candles])))
-    _show_life(backtest, 0.9)
+    backtest_claims.show_progress(backtest, 0.9)
     return {
         "metrics": result.metrics,
         "bounds": {"worst": result.worst, "best": result.best},
@@ -251,7 +222,7 @@ def _grid(backtest: Backtest) -> dict[str, Any]:
     for at in range(0, len(sets), CHUNK):
         if time.monotonic() - began > LONGEST:
             raise ValueError(f"It takes longer than {LONGEST:.0f} s: {at:,} of {len(sets):,} were done. Ask for fewer.")
-        _show_life(backtest, at / len(sets))
+        backtest_claims.show_progress(backtest, at / len(sets))
         part = sweep(kind, sets[at : at + CHUNK], terms, capital, series, most)
         found += [[_chosen(one.params, backtest), one.trades, one.final_equity, one.max_drawdown] for one in part]
     return {"results": found}

@@ -52,6 +52,8 @@ class Backtest(models.Model):
     results = models.JSONField(default=list, help_text="Of a grid: [values, trades, final equity, drawdown] each.")
     created_at = models.DateTimeField(default=timezone.now)
     touched_at = models.DateTimeField(default=timezone.now, help_text="Last sign of life of who works on it.")
+    claimed_by = models.UUIDField(null=True, help_text="Who works on it: bots.backtest_claims.")
+    tries = models.IntegerField(default=0, help_text="Times that it was claimed.")
     finished_at = models.DateTimeField(null=True)
 
     objects = BacktestQuerySet.as_manager()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,12 +11,14 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
-from bots import backtests, runs, tasks
+from bots import backtest_claims, backtests, runs, tasks
+from bots.backtest_claims import GIVEN_UP, MOST_TRIES, STALE, claim
 from bots.guards import Refused
 from bots.kinds.parameters import ParamsError
 from bots.models import Backtest
 from markets import candles as store
 from tests.bots.conftest import GRID, MINUTE, START, bars
+from tests.orchestrator.processes import until
 
 SWINGS = bars(*((100, 106, 94, 97), (97, 107, 93, 103), (103, 111, 96, 99), (99, 105, 89, 100)) * 60)
 LINES = {"lines": [5.0, 9.0, 11.0]}
@@ -73,8 +76,8 @@ def test_one_that_raises_what_nobody_foresaw_fails_and_is_not_claimed_for_ever(a
     asked.refresh_from_db()
     assert asked.state == "failed"
     assert asked.reason.startswith("TypeError: ")
-    Backtest.objects.update(touched_at=timezone.now() - 2 * backtests.STALE)
-    assert backtests.claim() is None
+    Backtest.objects.update(touched_at=timezone.now() - 2 * STALE)
+    assert claim() is None
 
 
 def test_an_owner_waits_for_so_many_backtests_at_most(ask, owner, monkeypatch):
@@ -118,18 +121,73 @@ def test_only_the_period_that_is_asked_for_counts(ask, market):
 
 def test_one_whose_worker_died_is_taken_up_again_and_no_other(ask):
     first = ask()[0]
-    assert backtests.claim() == first
-    assert backtests.claim() is None
+    assert claim() == first
+    assert claim() is None
     Backtest.objects.update(touched_at=timezone.now() - timedelta(hours=1))
     assert tasks.run_backtests() == 1
     first.refresh_from_db()
     assert first.state == "done"
 
 
+def test_one_that_ends_its_workers_is_given_up_after_some_tries(ask):
+    asked, _ = ask()
+    for _ in range(MOST_TRIES):
+        assert claim() == asked
+        Backtest.objects.update(touched_at=timezone.now() - 2 * STALE)
+    assert claim() is None
+    asked.refresh_from_db()
+    assert (asked.state, asked.reason, asked.tries) == ("failed", GIVEN_UP, MOST_TRIES)
+    assert asked.finished_at is not None
+    assert backtests.again(asked)
+    assert done(asked).state == "done"
+
+
+@pytest.mark.parametrize("grid", [None, LINES])
+def test_who_was_taken_over_from_writes_nothing_any_more(ask, grid):
+    first = ask(grid=grid)[0]
+    slow = claim()
+    Backtest.objects.update(touched_at=timezone.now() - 2 * STALE)
+    other = claim()
+    assert other == slow
+    backtests.run(slow)
+    for write in (lambda: backtest_claims.answer(slow, {"state": "done"}), lambda: backtests._fail(slow, "late")):
+        with suppress(backtest_claims.Lost):
+            write()
+    first.refresh_from_db()
+    assert (first.state, first.claimed_by, first.progress) == ("running", other.claimed_by, 0.0)
+    backtests.run(other)
+    first.refresh_from_db()
+    assert (first.state, first.reason) == ("done", "")
+
+
+def test_who_was_cancelled_and_asked_again_is_not_answered_by_the_worker_of_before(ask):
+    first = ask()[0]
+    before = claim()
+    assert backtests.cancel(first)
+    assert backtests.again(first)
+    now = claim()
+    backtests.run(before)
+    first.refresh_from_db()
+    assert (first.state, first.claimed_by) == ("running", now.claimed_by)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_one_is_nobody_else_s_while_its_worker_lives(ask, monkeypatch):
+    """Signs of life come while the engine is at one long stretch."""
+    monkeypatch.setattr(backtest_claims, "BEAT", 0.01)
+    ask()
+    slow = claim()
+    Backtest.objects.update(touched_at=timezone.now() - 2 * STALE)
+    with backtest_claims.kept_alive(slow):
+        until(lambda: Backtest.objects.get().touched_at > timezone.now() - STALE, 30, "it shows a sign of life")
+        assert claim() is None
+    assert Backtest.objects.get().claimed_by == slow.claimed_by
+
+
 @pytest.mark.parametrize("grid", [None, LINES])
 def test_one_that_is_cancelled_is_left_alone(ask, grid):
     first = ask(grid=grid)[0]
-    claimed = backtests.claim()
+    claimed = claim()
     assert backtests.cancel(first)
     backtests.run(claimed)
     first.refresh_from_db()
