@@ -1,4 +1,7 @@
-"""Tells the bots of a feed that its candles stay away, and that they come again: once each, as events."""
+"""Tells the bots of a feed that its candles stay away, and that they come again: once each, as events.
+
+Those that run then are told when it is found out, the others when they start or go on.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,24 @@ def watch() -> int:
         # Of a feed that was deleted nothing comes again.
         {key: None for row in over if row.told and (key := (row.market_id, row.timeframe)) in feeds}
     )
+
+
+def greet(run: Run) -> None:
+    """Tell a run that starts or goes on what the others know of its feed; in the transaction that makes it run.
+
+    The row is locked, so that either this or watch() sees the other's.
+    """
+    rows = LateFeed.objects.select_for_update(no_key=True).filter(market=run.market_id, timeframe=run.timeframe)
+    known = rows.first()
+    feed = Feed.objects.filter(market=run.market_id, timeframe=run.timeframe).first()
+    if known is None or not known.told or feed is None or _was_told(run, known):
+        return
+    _event(run, feed).save()
+
+
+def _was_told(run: Run, known: LateFeed) -> bool:
+    """Whether a run that goes on was there when the others were told."""
+    return Event.objects.filter(bot=run.bot_id, run=run, code="feed", recorded_at__gte=known.seen_at).exists()
 
 
 def _running() -> QuerySet[Run]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from django.db import transaction
 from django.utils import timezone
 
-from bots import balances, guards, live_margin, live_money, live_orders, writes
+from bots import balances, feed_watch, guards, live_margin, live_money, live_orders, writes
 from bots.claims import engine_of
 from bots.engine.run import Engine
 from bots.guards import Refused
@@ -58,6 +58,7 @@ def start(bot: Bot, since: int | None = None) -> Run:
         _want_candles(bot)
         run = new_run(bot, first)
         say(bot, run, "started", f"Started with {bot.allocation.normalize():f} {bot.market.quote}.", Bot.Status.RUNNING)
+        feed_watch.greet(run)
     return run
 
 
@@ -180,3 +181,4 @@ def resume(bot: Bot) -> None:
         else:
             writes.write_orders([Outcome(run, engine)])
         say(run.bot, run, "resumed", "Resumed: its orders are back.", Bot.Status.RUNNING)
+        feed_watch.greet(run)
