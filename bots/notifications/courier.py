@@ -11,7 +11,9 @@ import logging
 import os
 import resource
 import sys
-from concurrent.futures import ThreadPoolExecutor, wait
+import time
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from django.conf import settings
 from django.db import connection, connections
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 
 COMMAND = "deliver_notifications"
 SENDERS = 8
+OF_ONE_OWNER = 2  # of them at a time, as each may wait for half a minute
+LOOK_SECONDS = 1.0  # in which what has happened meanwhile is found, while services are waited for
 MEMORY = 2 << 30  # bytes of address space: an endless answer ends this process, not the machine
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('notifications', 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('notifications', 0))"
@@ -48,15 +52,34 @@ def run() -> int:
     """Send until nothing waits; how many messages were tried. Ends at once where another process does it."""
     if not _asked(_LOCK):
         return 0
-    tried = 0
     try:
         with ThreadPoolExecutor(SENDERS) as senders:
-            while waiting := selection.waiting(place := horizon.settle(), timezone.now()):
-                tried += len(waiting)
-                wait([senders.submit(_deliver, channel, place) for channel in waiting])
+            return _send_all(senders)
     finally:
         _asked(_UNLOCK)
-    return tried
+
+
+def _send_all(senders: ThreadPoolExecutor) -> int:
+    """Keep all senders busy: a service that is slow holds up its own channel, one message at a time, and no other.
+
+    A channel is looked up again when it is sent to, so that one which waited in the line tells all that there is then.
+    """
+    tried, place, looked = 0, 0, -LOOK_SECONDS
+    sending: dict[Future[None], int] = {}
+    line: deque[int] = deque()
+    while True:
+        if not line or time.monotonic() - looked >= LOOK_SECONDS:
+            place, looked = horizon.settle(), time.monotonic()
+            line = deque(selection.waiting(place, timezone.now(), list(sending.values()), OF_ONE_OWNER))
+        if not (line or sending):
+            return tried
+        while line and len(sending) < SENDERS:
+            channel = line.popleft()
+            sending[senders.submit(_deliver, channel, place)] = channel
+            tried += 1
+        done, _ = wait(sending, LOOK_SECONDS, FIRST_COMPLETED)
+        for future in done:
+            del sending[future]
 
 
 def confine() -> None:

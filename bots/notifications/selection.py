@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -35,11 +36,17 @@ FROM (
     FOR UPDATE OF c
 ) idle WHERE p.id = idle.id
 """
+# A channel's turn counts those of its owner that are being sent to.
 _WAITING = f"""
-SELECT c.id FROM bots_channel c JOIN auth_user u ON u.id = c.owner_id {_NEXT}
-WHERE u.is_active AND (
-    c.test_asked_at IS NOT NULL OR c.enabled AND {_LISTENS} AND c.not_before <= %(now)s AND next.id IS NOT NULL)
-ORDER BY row_number() OVER (PARTITION BY c.owner_id ORDER BY c.not_before, c.id), c.not_before, c.id LIMIT 1000
+SELECT id FROM (
+    SELECT c.id, c.not_before, row_number() OVER (PARTITION BY c.owner_id ORDER BY c.not_before, c.id) + (
+        SELECT count(*) FROM bots_channel other WHERE other.owner_id = c.owner_id AND other.id = ANY(%(sending)s)
+    ) AS turn
+    FROM bots_channel c JOIN auth_user u ON u.id = c.owner_id {_NEXT}
+    WHERE u.is_active AND c.id <> ALL(%(sending)s) AND (
+        c.test_asked_at IS NOT NULL OR c.enabled AND {_LISTENS} AND c.not_before <= %(now)s AND next.id IS NOT NULL)
+) waiting
+WHERE turn <= %(of_one_owner)s ORDER BY turn, not_before, id LIMIT 1000
 """
 # Of one channel. What is known of it is said again in figures, which the planner can count with.
 _OF_ONE = f"{_TOLD} AND e.owner_id = %(owner)s AND e.id > %(cursor)s"
@@ -76,10 +83,14 @@ def pass_by(horizon: int, now: datetime) -> None:
         cursor.execute(_PASS_BY, {"horizon": horizon, "now": now})
 
 
-def waiting(horizon: int, now: datetime) -> list[int]:
-    """Ids of the channels that have something to send now: one of each owner in turn, who waited longest first."""
+def waiting(horizon: int, now: datetime, sending: Sequence[int] = (), of_one_owner: int = 1000) -> list[int]:
+    """Ids of the channels that have something to send now: one of each owner in turn, who waited longest first.
+
+    sending: those that are being sent to and not meant; of_one_owner: at most so many of each owner, these counted.
+    """
+    values = {"horizon": horizon, "now": now, "sending": list(sending), "of_one_owner": of_one_owner}
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING, {"horizon": horizon, "now": now})
+        cursor.execute(_WAITING, values)
         return [int(row[0]) for row in cursor]
 
 

@@ -11,11 +11,14 @@ import time
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 from bots.models import Channel
 from bots.notifications import channels, courier, horizon
 from orchestrator.home import PROJECT
 from tests.bots.notifications.conftest import row
+from tests.bots.notifications.service import Service
+from tests.orchestrator.processes import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,6 +58,31 @@ def test_killed_while_it_sends_it_loses_nothing(make_channel, happen, service, e
     assert ended(start()) == "1 messages\n"
     assert [one["title"] for one in service.got] == ["3 errors", "4 errors"]
     assert row(channel).cursor == horizon.last_given()
+
+
+def test_a_slow_service_holds_up_no_other_channel(make_channel, happen, service, environment, owner):
+    """Not even one of the same owner, nor what happens while it is waited for."""
+    other = Service()
+    slow, quick = make_channel("Slow"), make_channel("Quick", topics=["failures"], address=other.address())
+    happen("It failed.", "refused", "warning")
+    service.gate.clear()
+    process = start()
+    try:
+        assert service.reached.wait(60)
+        for number in range(3):
+            happen(f"It failed for the {number}. time.")
+            until(lambda number=number: len(other.got) > number, 60, "the quick channel is told meanwhile")
+            until(lambda: row(quick).not_before > timezone.now(), 60, "that is noted")
+            Channel.objects.filter(pk=quick.pk).update(not_before=timezone.now())
+        assert len(service.got) == 1  # one message at a time to each channel
+        assert row(slow).last_success_at is None
+        service.gate.set()
+        assert ended(process) == "4 messages\n"
+    finally:
+        process.kill()
+        other.close()
+    assert [one["message"][12:] for one in other.got] == [f"It failed for the {number}. time." for number in range(3)]
+    assert row(slow).last_success_at is not None
 
 
 def test_a_worker_starts_it_when_there_is_something_to_send_and_waits_for_nothing(

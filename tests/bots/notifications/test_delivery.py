@@ -121,6 +121,14 @@ def test_many_channels_of_one_are_not_served_before_the_only_one_of_another(make
     assert order == [many[0].pk, only.pk, *(channel.pk for channel in many[1:])]
 
 
+def test_who_is_being_sent_to_is_not_sent_to_again_and_counts_for_its_owner(make_channel, service):
+    many = [make_channel(f"Channel {number}") for number in range(4)]
+    only = channels.create(make_user("stranger"), channels.Wishes("Only", ["failures"]), service.address())
+    Channel.objects.update(test_asked_at=timezone.now())
+    asked = selection.waiting(horizon.settle(), timezone.now(), [many[0].pk], of_one_owner=3)
+    assert asked == [only.pk, many[1].pk, many[2].pk]
+
+
 def test_who_may_not_log_in_is_told_nothing(make_channel, happen, cycle, owner, service):
     make_channel()
     happen()
@@ -376,7 +384,7 @@ def test_looking_costs_an_index_however_many_events_there_are(make_channel, happ
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE bots_event")
         for statement in (selection._PASS_BY, selection._WAITING, selection._FIRST, selection._COUNTS):
-            values = {"horizon": place, "now": timezone.now(), "most": 5, **of_one}
+            values = {"horizon": place, "now": timezone.now(), "most": 5, "sending": [], "of_one_owner": 2, **of_one}
             cursor.execute(f"EXPLAIN {statement}", values)
             plan = "\n".join(row[0] for row in cursor)
             assert re.search(r"Index Scan (Backward )?using (event_owner_id|bots_event_pkey) on bots_event", plan), plan
