@@ -1,23 +1,24 @@
-"""The event stream: a bare ASGI application, so that ten thousand open pages cost megabytes and not processes.
+"""The event stream: one bare server, so that ten thousand open pages cost megabytes and not processes.
 
 GET /live/?topics=user:1/bot:5+market:3 answers with server-sent events {"topics": [...]}, ids and never content.
 GET /live/health says whether the database is being listened to. Django only tells who a session belongs to.
+Run as `python -m dashboard.live --host HOST --port PORT`.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import contextlib
 import logging
 import os
 import resource
-from collections.abc import Awaitable, Callable, Iterable
-from http.cookies import CookieError, SimpleCookie
-from typing import Any, TypeAlias
-from urllib.parse import parse_qs, urlsplit
+import signal
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
 
 import django
-import orjson
+import uvloop
 from asgiref.sync import sync_to_async
 from psycopg import AsyncConnection, OperationalError, sql
 from psycopg.conninfo import make_conninfo
@@ -27,62 +28,22 @@ django.setup()
 
 from django.conf import settings  # noqa: E402  set up first
 from django.db import DatabaseError, connections  # noqa: E402
-from django.http.request import validate_host  # noqa: E402
 
-from dashboard.live_hub import Client, Full, Hub  # noqa: E402
+from dashboard.live_hub import Client, Hub  # noqa: E402
+from dashboard.live_page import Page  # noqa: E402
 from dashboard.live_sessions import Sessions  # noqa: E402
 from orchestrator import page_store  # noqa: E402
 from orchestrator.notify import CHANNEL  # noqa: E402
 
-Scope: TypeAlias = dict[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
-Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
-
 logger = logging.getLogger(__name__)
 
+# Seconds between two signs of life to every page, and between two looks at whether its session lives.
 HEARTBEAT = 15.0
 RECHECK = 120.0
-# Pages reconnect a little apart from one another after a restart.
-RETRY_MS = 2_000
 # Seconds that changes are gathered for, where many come; the first after a quiet moment goes out with its transaction.
 GATHER, GATHER_FIRST = 0.1, 0.01
 BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)
-MOST_TOPICS = 100
-LONGEST_TOPIC = 60
-
-
-def allowed_origin(headers: dict[bytes, bytes]) -> str | None:
-    """The Origin if it is this site's: this host on the web's port, or one that the settings trust; else None.
-
-    A stream that a proxy serves under the site's own address is told by Sec-Fetch-Site: browsers leave Origin out.
-    """
-    host = urlsplit("//" + headers.get(b"host", b"").decode("latin-1")).hostname or ""
-    if not validate_host(f"[{host}]" if ":" in host else host, settings.ALLOWED_HOSTS):
-        return None
-    origin = headers.get(b"origin", b"").decode("latin-1")
-    if not origin:
-        return "same-origin" if headers.get(b"sec-fetch-site") == b"same-origin" else None
-    if origin in settings.CSRF_TRUSTED_ORIGINS:
-        return origin
-    try:
-        parts = urlsplit(origin)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return None
-    return origin if parts.hostname == host and port == settings.PORT else None
-
-
-def session_key(headers: dict[bytes, bytes]) -> str:
-    cookies = SimpleCookie()
-    with contextlib.suppress(CookieError):  # a broken cookie is no session
-        cookies.load(headers.get(b"cookie", b"").decode("latin-1"))
-    morsel = cookies.get(settings.SESSION_COOKIE_NAME)
-    return morsel.value if morsel else ""
-
-
-def wanted_topics(query: bytes) -> list[str]:
-    words = " ".join(parse_qs(query.decode("latin-1")).get("topics", [])).split()
-    return [word for word in words if len(word) <= LONGEST_TOPIC][:MOST_TOPICS]
+BACKLOG = 4096  # connections that may wait to be taken: after a restart all pages come at once
 
 
 def _allow_many_files() -> None:
@@ -99,93 +60,62 @@ def _database() -> str:
 
 
 class Live:
-    """The ASGI application: its listener hears the database, its requests are the open pages."""
+    """The server: its connections are the open pages, and what it hears from the database it tells them."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
+        self.sessions = Sessions()
         self.listening = False
-        self._sessions = Sessions()
+        self.port = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._http(scope, receive, send)
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
+    async def serve(self, host: str, port: int, stopped: asyncio.Event) -> None:
+        """Until stopped. Raises OSError where the port cannot be had, and what ends one of its tasks."""
         _allow_many_files()
-        listener = asyncio.create_task(self.listen())
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        listener.cancel()
-        await asyncio.gather(listener, return_exceptions=True)
-        await sync_to_async(connections.close_all)()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"].rstrip("/")
-        if scope["method"] != "GET":
-            await _answer(send, 405, {"error": "Only GET is answered here."})
-        elif path == "/live/health":
-            health = {"listening": self.listening, "clients": len(self.hub)}
-            await _answer(send, 200 if self.listening else 503, health)
-        elif path == "/live":
-            await self._open(scope, receive, send)
-        else:
-            await _answer(send, 404, {"error": "The event stream is at /live/."})
-
-    async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check who asks, then stream until either side has enough."""
-        headers = dict(scope["headers"])
-        origin = allowed_origin(headers)
-        if origin is None:
-            await _answer(send, 403, {"error": "Only this site's own pages may listen."})
-            return
-        key = session_key(headers)
+        server = await asyncio.get_running_loop().create_server(lambda: Page(self), host, port, backlog=BACKLOG)
+        self.port = server.sockets[0].getsockname()[1]
         try:
-            user_id = await self._sessions.user(key) if key else None
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(work) for work in (self.listen(), self.keep_open(), self.recheck())]
+                await stopped.wait()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            server.close()
+            for client in self.hub:
+                client.line.close()
+            await sync_to_async(connections.close_all)()
+
+    async def keep_open(self) -> None:
+        """A sign of life to every page, one after the other, so that they never come in a crowd."""
+        while True:
+            clients = list(self.hub)
+            for client in clients:
+                client.beat()
+                await asyncio.sleep(HEARTBEAT / len(clients))
+            if not clients:
+                await asyncio.sleep(HEARTBEAT)
+
+    async def recheck(self) -> None:
+        """End the streams of sessions that have ended, or whose user's password was changed; one look a session."""
+        while True:
+            pages: dict[str, list[Client]] = defaultdict(list)
+            for client in self.hub:
+                pages[client.session].append(client)
+            for key, clients in pages.items():
+                await asyncio.sleep(RECHECK / len(pages))
+                await self._end_unless_alive(key, clients)
+            if not pages:
+                await asyncio.sleep(RECHECK)
+
+    async def _end_unless_alive(self, key: str, clients: Iterable[Client]) -> None:
+        try:
+            user_id = await self.sessions.user(key)
         except DatabaseError:
             logger.warning("a session could not be checked", exc_info=True)
-            await _answer(send, 503, {"error": "The database does not answer; try again."}, origin)
             return
-        if user_id is None:
-            await _answer(send, 403, {"error": "Log in first."}, origin)
-            return
-        try:
-            client = self.hub.join(user_id, wanted_topics(scope["query_string"]))
-        except Full:
-            await _answer(send, 503, {"error": "Too many open pages."}, origin)
-            return
-        try:
-            await self._stream(client, key, origin, receive, send)
-        finally:
-            self.hub.leave(client)
-
-    async def _stream(self, client: Client, key: str, origin: str, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": _headers(b"text/event-stream", origin)})
-        tasks = {asyncio.create_task(_closed(receive)), asyncio.create_task(self._write(client, key, send))}
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-        for task in done:
-            task.result()
-
-    async def _write(self, client: Client, key: str, send: Send) -> None:
-        """Events while the session lives; a comment when there are none, so that proxies keep the line open."""
-        loop = asyncio.get_running_loop()
-        checked = loop.time()
-        await send(_chunk(b"retry: %d\n\n" % RETRY_MS))
-        while True:
-            topics = await client.topics(HEARTBEAT)
-            if loop.time() - checked > RECHECK:
-                if await self._sessions.user(key) != client.user_id:
-                    break
-                checked = loop.time()
-            await send(_chunk(b"data: %b\n\n" % orjson.dumps({"topics": topics}) if topics else b":\n\n"))
-        await send({"type": "http.response.body", "body": b""})
+        for client in clients:
+            if client.user_id != user_id:
+                client.line.close()
 
     async def listen(self) -> None:
         """Hear what the database says, for ever; after a break everybody is told to look at everything once."""
@@ -196,7 +126,7 @@ class Live:
                     await database.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
                     if failures:
                         await _forget_pages([page_store.EVERYBODY])
-                        self.hub.publish_everything()
+                        await self.hub.publish_everything()
                     self.listening, failures = True, 0
                     await self._hear(database)
             except OperationalError as error:
@@ -216,7 +146,7 @@ class Live:
             gather = GATHER if loop.time() - told < GATHER else GATHER_FIRST
             topics |= {notice.payload async for notice in database.notifies(timeout=gather)}
             await _forget_pages(topics)
-            self.hub.publish(topics)
+            await self.hub.publish(topics)
             told = loop.time()
 
 
@@ -226,26 +156,20 @@ async def _forget_pages(topics: Iterable[str]) -> None:
         await asyncio.sleep(page_store.LIFETIME_MS / 1000)
 
 
-async def _closed(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def _run(host: str, port: int) -> None:
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await Live(Hub()).serve(host, port, stopped)
 
 
-def _chunk(body: bytes) -> dict[str, Any]:
-    return {"type": "http.response.body", "body": body, "more_body": True}
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="dashboard.live", description="The event stream.")
+    parser.add_argument("--host", default=settings.HOST)
+    parser.add_argument("--port", type=int, default=settings.LIVE_PORT)
+    options = parser.parse_args(arguments)
+    uvloop.run(_run(options.host, options.port))
 
 
-def _headers(content_type: bytes, origin: str | None) -> list[tuple[bytes, bytes]]:
-    headers = [(b"content-type", content_type), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
-    if origin and origin != "same-origin":
-        allowed = origin.encode("latin-1")
-        headers += [(b"access-control-allow-origin", allowed), (b"access-control-allow-credentials", b"true")]
-    return [*headers, (b"vary", b"Origin")]
-
-
-async def _answer(send: Send, status: int, content: dict[str, Any], origin: str | None = None) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": _headers(b"application/json", origin)})
-    await send({"type": "http.response.body", "body": orjson.dumps(content)})
-
-
-application = Live(Hub())
+if __name__ == "__main__":
+    main()

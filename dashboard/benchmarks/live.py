@@ -106,7 +106,10 @@ async def _measured(count: int, keys: Sequence[str], port: int, live_port: int, 
     began = time.perf_counter()
     pages = await _open(count, keys, port, live_port, told)
     seconds = time.perf_counter() - began
+    both = (process, psutil.Process())
+    before = [_seconds(one) for one in both]
     delays = [await _broadcast(told, count) for _ in range(BROADCASTS)]
+    spent, own = ((_seconds(one) - start) / BROADCASTS for one, start in zip(both, before, strict=True))
     pss = process.memory_full_info().pss
     if told.lost:
         raise CommandError(f"{told.lost:,} of {count:,} pages lost their stream.")
@@ -121,7 +124,14 @@ async def _measured(count: int, keys: Sequence[str], port: int, live_port: int, 
         row(f"{name}, a change has reached half of them, median of {BROADCASTS}", reached[50], "ms"),
         row(f"{name}, a change has reached {SHARE} %, median of {BROADCASTS}", reached[SHARE], "ms", MOST_MS),
         row(f"{name}, a change has reached all, median of {BROADCASTS}", reached[100], "ms"),
+        row(f"{name}, processor time of the stream's process for a change", 1000.0 * spent, "ms"),
+        row(f"{name}, processor time of the pages for a change", 1000.0 * own, "ms"),
     ]
+
+
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 async def _open(count: int, keys: Sequence[str], port: int, live_port: int, told: Told) -> list[asyncio.Transport]:

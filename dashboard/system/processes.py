@@ -76,5 +76,6 @@ def _memory(process: psutil.Process) -> int:
 def _name(command: list[str]) -> str:
     """The telling words of a command line: no interpreter, no options, no addresses."""
     words = [word.rpartition("/")[2] for word in command if word and not word.startswith("-")]
-    known = [word for word in words if word in {"granian", "uvicorn", "worker", "beat", "postgres", "redis-server"}]
+    telling = {"granian", "dashboard.live", "worker", "beat", "postgres", "redis-server"}
+    known = [word for word in words if word in telling]
     return (known or words or ["?"])[0][:60]

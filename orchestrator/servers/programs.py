@@ -31,9 +31,7 @@ def web(host: str, port: int) -> Program:
 
 
 def live(host: str, port: int) -> Program:
-    command: Command = [PYTHON, "-m", "uvicorn", "dashboard.live:application", "--host", host, "--port", str(port)]
-    # Event streams never end by themselves, so a graceful stop would wait for ever.
-    command += ["--timeout-graceful-shutdown", "1", "--log-level", "warning", "--no-access-log", "--lifespan", "auto"]
+    command: Command = [PYTHON, "-m", "dashboard.live", "--host", host, "--port", str(port)]
     return Program("live", command, {"ORCHESTRATOR_PROCESS": "live"}, _QUICK)
 
 

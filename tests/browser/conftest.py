@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import threading
-
 import pytest
-import uvicorn
 
 from bots import equity
 from dashboard import live
 from dashboard.live_hub import Hub
 from tests.dashboard.cast import make_bot, make_market, make_user
 from tests.dashboard.conftest import plain_static_files  # noqa: F401  used by every test here as well
-from tests.dashboard.test_live import PATIENCE, until
+from tests.dashboard.test_live import served
 
 
 @pytest.fixture
@@ -24,16 +21,10 @@ def bot(transactional_db):
 @pytest.fixture
 def site(live_server, settings, bot):
     """The pages and their event stream on real sockets; gives the address."""
-    application = live.Live(Hub())
-    server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="error", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    until(lambda: server.started and application.listening)
-    settings.PORT = live_server.thread.port
-    settings.LIVE_PORT = server.servers[0].sockets[0].getsockname()[1]
-    yield live_server.url
-    server.should_exit = True
-    thread.join(PATIENCE)
+    with served(live.Live(Hub())) as application:
+        settings.PORT = live_server.thread.port
+        settings.LIVE_PORT = application.port
+        yield live_server.url
 
 
 class Watched:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
-import uvicorn
+import uvloop
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import override_settings
 
-from dashboard import live, live_sessions
+from dashboard import live, live_page, live_sessions
 from dashboard.live_hub import Hub
 from orchestrator import notify, page_store
 from orchestrator.page_store import PageStore
@@ -30,19 +32,27 @@ def until(condition):
         threading.Event().wait(0.01)
 
 
+@contextmanager
+def served(application):
+    """A real server on a free port, in a thread with a loop of its own."""
+    loop, stopped = uvloop.new_event_loop(), asyncio.Event()
+    application.loop, application.stopped = loop, stopped
+    thread = threading.Thread(target=loop.run_until_complete, args=[application.serve("127.0.0.1", 0, stopped)])
+    thread.start()
+    until(lambda: application.listening)
+    try:
+        yield application
+    finally:
+        loop.call_soon_threadsafe(stopped.set)
+        thread.join(PATIENCE)
+        loop.close()
+
+
 @pytest.fixture
 def stream(transactional_db, settings):
     """The hub's server; .listening tells that it hears the database."""
-    application = live.Live(Hub())
-    config = uvicorn.Config(application, port=0, log_level="error", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    until(lambda: server.started and application.listening)
-    application.port = server.servers[0].sockets[0].getsockname()[1]
-    yield application
-    server.should_exit = True
-    thread.join(PATIENCE)
+    with served(live.Live(Hub())) as application:
+        yield application
 
 
 @pytest.fixture
@@ -172,9 +182,14 @@ def test_one_who_may_no_longer_log_in_may_not_listen(ask, owner, cookie, origin)
     assert ask(Cookie=cookie, Origin=origin).status == 403
 
 
-def test_logging_out_ends_the_stream(stream, ask, client, cookie, origin, monkeypatch):
-    monkeypatch.setattr(live, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(live, "RECHECK", 0.0)
+@pytest.fixture
+def restless(monkeypatch):
+    """Signs of life and looks at sessions come at once; to be asked for before the stream."""
+    monkeypatch.setattr(live, "HEARTBEAT", 0.02)
+    monkeypatch.setattr(live, "RECHECK", 0.02)
+
+
+def test_logging_out_ends_the_stream(restless, stream, ask, client, cookie, origin):
     answer = ask("/live/?topics=market", Cookie=cookie, Origin=origin)
     client.logout()
     assert answer.read().startswith(b"retry: ")
@@ -227,3 +242,102 @@ def test_health_says_whether_it_listens(ask):
 
 def test_nothing_else_is_served(ask):
     assert ask("/").status == 404
+
+
+@pytest.fixture
+def call(stream):
+    """A bare connection to the event stream that sends these bytes; gives the socket."""
+    sockets = []
+
+    def made(data, receive_buffer=None):
+        one = socket.socket()
+        sockets.append(one)
+        if receive_buffer:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        one.settimeout(PATIENCE)
+        one.connect(("127.0.0.1", stream.port))
+        one.sendall(data)
+        return one
+
+    yield made
+    for one in sockets:
+        one.close()
+
+
+def all_of(one):
+    parts = []
+    while part := one.recv(65_536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /live/ HTTP/1.1\r\nX: " + b"x" * live_page.MOST_BYTES, b"431"),
+        (b"\x16\x03\x01 this is TLS\r\n\r\n", b"400"),
+        (b"GET /live/ HTTP/1.1\r\nBroken\r\n\r\n", b"400"),
+        (b"POST /live/ HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", b"405"),
+        (b"GET /live/health HTTP/1.1\r\n\r\nGET /live/ HTTP/1.1\r\n\r\n", b"200"),
+    ],
+    ids=["too long", "TLS", "no header", "POST", "two at once"],
+)
+def test_a_request_that_is_none_is_refused_and_the_connection_closed(call, request_, status):
+    answer = all_of(call(request_))
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+def test_a_request_may_come_in_pieces_but_not_for_ever(monkeypatch, call):
+    whole = call(b"GET /live/hea")
+    whole.sendall(b"lth HTTP/1.1\r\n\r\n")
+    assert all_of(whole).startswith(b"HTTP/1.1 200 OK")
+    monkeypatch.setattr(live_page, "ASKING_SECONDS", 0.05)
+    half = call(b"GET /live/health HTTP/1.1\r\n")
+    assert half.recv(1) == b""
+
+
+@pytest.fixture
+def sleeper(stream, call, cookie, origin):
+    """A page that listens to the markets and reads nothing, until what waits for it is in our memory."""
+    head = f"GET /live/?topics=market HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: {origin}\r\nCookie: {cookie}\r\n\r\n"
+    one = call(head.encode(), receive_buffer=4096)
+    until(lambda: len(stream.hub) == 1)
+    (client,) = stream.hub
+    topics = [f"market:{number:050}" for number in range(49)]
+    while client._missed is None:
+        asyncio.run_coroutine_threadsafe(stream.hub.publish(topics), stream.loop).result(PATIENCE)
+    return one
+
+
+def test_a_page_that_does_not_read_is_sent_no_more_until_it_does(stream, sleeper):
+    for _ in range(100):
+        asyncio.run_coroutine_threadsafe(stream.hub.publish(["market:1", "market:2"]), stream.loop).result(PATIENCE)
+    said = b""
+    while not said.endswith(b'data: {"topics":["market:1","market:2"]}\n\n'):
+        said += sleeper.recv(65_536)
+    assert said.count(b'"market:1"') == 1
+    assert len(said) < 10 * live_page.SEND_BUFFER
+
+
+def test_a_page_that_never_reads_again_is_dropped(monkeypatch, stream, request):
+    monkeypatch.setattr(live_page, "SLOW_SECONDS", 0.05)
+    request.getfixturevalue("sleeper")
+    until(lambda: len(stream.hub) == 0)
+
+
+def test_streams_end_with_the_server(ask, cookie, origin, stream):
+    answer = ask("/live/?topics=market", Cookie=cookie, Origin=origin)
+    stream.loop.call_soon_threadsafe(stream.stopped.set)
+    assert answer.read() == b"retry: 2000\n\n"
+
+
+def test_while_the_database_is_away_streams_live_on(restless, stream, ask, cookie, origin, monkeypatch, caplog):
+    def fail(key):
+        raise OperationalError("away")
+
+    answer = ask("/live/?topics=market", Cookie=cookie, Origin=origin)
+    monkeypatch.setattr(live_sessions, "session_user", fail)
+    until(lambda: "a session could not be checked" in caplog.text)
+    assert [answer.readline() for _ in range(4)] == [b"retry: 2000\n", b"\n", b":\n", b"\n"]
+    assert len(stream.hub) == 1
