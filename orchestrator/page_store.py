@@ -10,15 +10,18 @@ changed: `drop` notes Redis' own time beside the topic, and what began before th
 was read before a change cannot be kept after it, and neither can what a session asked for before it ended. Where that
 clock is set back, a change is no earlier than the latest beginning, and what began later than now is not answered.
 
-Before a page expires, one of those who ask for it has it rendered anew; so nobody waits beside another for the same.
-While Redis does not answer, all goes to Django, behind the circuit breaker of the cache (orchestrator/cache/link.py).
+A process remembers what it has just answered (orchestrator/page_memory.py), and asks Redis only whether one of its
+topics changed. Before a page expires, one of those who ask for it has it rendered anew; so nobody waits beside another
+for the same. While Redis does not answer, all goes to Django, behind the circuit breaker of the cache
+(orchestrator/cache/link.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import orjson
@@ -28,18 +31,21 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 from orchestrator import cache
-from orchestrator.observability.metrics import PAGE_STORE, REQUESTS
+from orchestrator.observability.metrics import PAGE_STORE
+from orchestrator.page_memory import CHANGED, Answer, Asked, Memory, Moment, Page
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
     from django.http.response import HttpResponseBase
+
+    from orchestrator.cache.link import Link
 
 LIFETIME_MS = 1_000
 EVERYBODY = "all"  # the topic of every page
 MOST_BYTES = 500_000
 RENEW_MS = 600  # when one who asks, and nobody else, is sent to Django for a page that others get meanwhile
 _CHANGE_MS = 5 * LIFETIME_MS  # longer than anything lives that began before it
-_PAGE, _CHANGED, _LATEST = "orchestrator:page", "orchestrator:changed", "orchestrator:latest"
+_PAGE, _LATEST = "orchestrator:page", "orchestrator:latest"
 # {Redis' time in µs, the entry if there is one whose topics did not change since it began, for all but who renews it}.
 _LOOK = f"""
 local time = redis.call('time')
@@ -55,7 +61,7 @@ if not entry then return begins() end
 local began, topics = string.match(entry, '^(%d+) ([^\\n]*)\\n')
 if began > now then return begins() end
 local names = {{}}
-for topic in string.gmatch(topics, '%S+') do names[#names + 1] = '{_CHANGED}:' .. topic end
+for topic in string.gmatch(topics, '%S+') do names[#names + 1] = '{CHANGED}:' .. topic end
 for _, changed in ipairs(redis.call('mget', unpack(names))) do
   if changed and changed >= began then return begins() end
 end
@@ -85,7 +91,7 @@ _VARIES = {"cookie", "accept-encoding", "hx-request", "hx-history-restore-reques
 _OTHER = ("HTTP_AUTHORIZATION", "HTTP_RANGE", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE")
 _NO_PAGES = ("/api/", "/admin/", "/static/")
 _OF_ONE_ANSWER = {"server-timing", "set-cookie"}
-_OF_A_BODY = {"content-length", "content-type", "content-encoding"}
+_HITS, _MISSES = PAGE_STORE.labels("hit"), PAGE_STORE.labels("miss")
 
 
 class Keepable(NamedTuple):
@@ -104,32 +110,49 @@ class _Look(NamedTuple):
     entry: bytes | None
 
 
-class _Answer(NamedTuple):
-    view: str
-    status: str
-    headers: list[tuple[str, str]]
-    body: bytes
-
-
 class PageStore:
     """The WSGI application that answers from the store, and else asks Django."""
 
     def __init__(self, django: WSGIApplication) -> None:
         self._django = django
+        self._memory = Memory()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        look = _look(environ) if _may_be_kept(environ) else None
-        if look is None:
+        if not _may_be_kept(environ):
             return self._django(environ, start_response)
-        answer = _answer(look.entry, environ.get("HTTP_IF_NONE_MATCH", "")) if look.entry else None
-        PAGE_STORE.labels("hit" if answer else "miss").inc()
+        began = Moment(time.perf_counter(), time.time())
+        answer, look = self._found(environ, began)
         if answer is None:
-            response = self._django(environ, start_response)
-            _keep(look, cast("HttpResponseBase", response), environ["HTTP_COOKIE"])
-            return response
+            return self._rendered(look, environ, start_response)
+        _HITS.inc()
         start_response(answer.status, answer.headers)
-        REQUESTS.labels(answer.view, "GET", answer.status[:3]).observe(time.perf_counter() - look.began)
+        answer.count.observe(time.perf_counter() - began.steady)
         return [answer.body]
+
+    def _found(self, environ: WSGIEnvironment, began: Moment) -> tuple[Answer | None, _Look | None]:
+        """The answer, remembered or kept; else the look for it, unless Redis does not answer."""
+        asked = tuple([environ.get(name) for name in _ASKED])
+        known = environ.get("HTTP_IF_NONE_MATCH", "")
+        page = self._memory.get(asked, began, min(RENEW_MS, LIFETIME_MS))
+        link = cache.of_this_process().store.link
+        try:
+            if page is not None and _is_unchanged(page, link):
+                return page.answer(known), None
+            look = _look(asked, began.steady, link)
+        except cache.Unreachable:
+            return None, None
+        if look.entry is None:
+            return None, look
+        page = Page.of(look.entry, look.time, began)
+        self._memory.keep(asked, page)
+        return page.answer(known), look
+
+    def _rendered(self, look: _Look | None, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        response = self._django(environ, start_response)
+        if look is not None:
+            _MISSES.inc()
+            _keep(look, cast("HttpResponseBase", response), environ["HTTP_COOKIE"])
+        return response
 
 
 def drop(topics: Iterable[str]) -> bool:
@@ -139,16 +162,14 @@ def drop(topics: Iterable[str]) -> bool:
     """
     heads = {topic.partition("/")[0] for topic in topics}
     names = sorted(heads | {head.partition(":")[0] for head in heads})
-    keys = [f"{_CHANGED}:{name}" for name in names]
-    return not keys or _asked(lambda redis: redis.eval(_DROP, len(keys), *keys, str(_CHANGE_MS)) or True) is not None
-
-
-def _asked(work: Callable[[Redis], Any]) -> Any:
-    """What `work` makes of Redis; None while that does not answer."""
+    keys = [f"{CHANGED}:{name}" for name in names]
     try:
-        return cache.of_this_process().store.link.run(work)
+        if keys:
+            link = cache.of_this_process().store.link
+            link.run(lambda redis: redis.eval(_DROP, len(keys), *keys, str(_CHANGE_MS)))
     except cache.Unreachable:
-        return None
+        return False
+    return True
 
 
 def _may_be_kept(environ: WSGIEnvironment) -> bool:
@@ -164,32 +185,26 @@ def _may_be_kept(environ: WSGIEnvironment) -> bool:
     )
 
 
-def _look(environ: WSGIEnvironment) -> _Look | None:
-    """None while Redis does not answer."""
-    began = time.perf_counter()
-    asked = repr([environ.get(name) for name in _ASKED])
-    key = f"{_PAGE}:{hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()}"
-    found = _asked(lambda redis: _found(redis, key))
-    return found and _Look(key, began, found[0], found[1] if len(found) > 1 else None)
+def _is_unchanged(page: Page, link: Link) -> bool:
+    """Whether none of its topics changed since it began. Raises Unreachable."""
+    return all(changed is None or changed < page.began for changed in link.ask("MGET", *page.changes))
 
 
-_LOOK_DIGEST = hashlib.sha1(_LOOK.encode(), usedforsecurity=False).hexdigest()  # Redis' name for a script
+def _look(asked: Asked, began: float, link: Link) -> _Look:
+    """Raises Unreachable."""
+    key = f"{_PAGE}:{hashlib.blake2b(repr(asked).encode(), digest_size=16).hexdigest()}"
+    found = link.run(lambda redis: _asked(redis, key))
+    return _Look(key, began, found[0], found[1] if len(found) > 1 else None)
 
 
-def _found(redis: Redis, key: str) -> Any:
+def _asked(redis: Redis, key: str) -> Any:
     try:
         return redis.evalsha(_LOOK_DIGEST, 1, key, RENEW_MS, LIFETIME_MS)
     except NoScriptError:
         return redis.eval(_LOOK, 1, key, str(RENEW_MS), str(LIFETIME_MS))
 
 
-def _answer(entry: bytes, known: str) -> _Answer | None:
-    """known: the If-None-Match of the browser. None for a 304 that was kept, asked for by one who has not the page."""
-    _, head, body = entry.split(b"\n", 2)
-    view, status, etag, headers = orjson.loads(head)
-    if etag in (one.strip() for one in known.split(",")):
-        return _Answer(view, "304 Not Modified", [(n, v) for n, v in headers if n.lower() not in _OF_A_BODY], b"")
-    return None if status.startswith("304") else _Answer(view, status, [(n, v) for n, v in headers], body)
+_LOOK_DIGEST = hashlib.sha1(_LOOK.encode(), usedforsecurity=False).hexdigest()  # Redis' name for a script
 
 
 def _keep(look: _Look, response: HttpResponseBase, cookies: str) -> None:
@@ -203,7 +218,8 @@ def _keep(look: _Look, response: HttpResponseBase, cookies: str) -> None:
     entry = b"%b %b\n%b\n%b" % (look.time, topics, head, cast("Any", response).content)
     left = LIFETIME_MS - int(1000.0 * (time.perf_counter() - look.began)) - 1
     if left > 0 and len(entry) <= MOST_BYTES:
-        _asked(lambda redis: redis.set(look.key, entry, px=left))
+        with suppress(cache.Unreachable):
+            cache.of_this_process().store.link.run(lambda redis: redis.set(look.key, entry, px=left))
 
 
 def _is_whole(response: HttpResponseBase) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -14,9 +15,10 @@ from django.db import close_old_connections
 from django.test import Client, override_settings
 
 from dashboard import tokens
-from orchestrator import cache, notify, page_store
+from orchestrator import cache, notify, page_memory, page_store
 from orchestrator.cache import link
 from orchestrator.observability import samples
+from orchestrator.page_memory import Memory, Moment, Page
 from orchestrator.page_store import PageStore
 from tests.dashboard.cast import make_bot, make_market, make_user
 from tests.orchestrator.processes import until
@@ -276,6 +278,46 @@ def test_one_of_those_who_ask_renews_a_page_before_it_expires(site, own, bot, mo
     monkeypatch.setattr(page_store, "RENEW_MS", 1)
     until(lambda: site.reaches_django(own, "/"), 10, "it is old enough")
     assert asked == [False]
+
+
+@pytest.mark.parametrize("topic", ["user:{owner}", "all"])
+def test_what_another_process_changed_is_not_answered_from_memory(site, own, owner, bot, topic):
+    for _ in range(2):
+        site.answer(own, "/")
+    assert len(site.asked) == 1
+    with ThreadPoolExecutor(1) as elsewhere:  # over connections of its own
+        assert elsewhere.submit(page_store.drop, [topic.format(owner=owner.pk)]).result()
+    assert site.reaches_django(own, "/")
+
+
+def test_a_remembered_page_is_for_nobody_else(site, own, stranger, bot):
+    other = visitor(stranger)
+    for _ in range(3):
+        assert b"owner" in site.answer(own, "/")[2]
+        assert b"stranger" in site.answer(other, "/")[2]
+    assert site.asked == ["/", "/"]
+    own.post("/logout/")
+    assert site.answer(own, "/")[0] == 302
+    assert not site.reaches_django(other, "/")
+
+
+def test_a_page_is_remembered_until_somebody_is_to_renew_it_by_either_clock():
+    entry = b'5000000 all\n["home","200 OK","W/1",[]]\npage'
+    page = Page.of(entry, b"5200000", Moment(steady=50.0, wall=900.0))
+    memory = Memory()
+    memory.keep(("/",), page)
+    assert page.born == pytest.approx((49.8, 899.8))
+    for steady, wall, found in [(50.3, 900.3, page), (50.5, 900.3, None), (50.3, 960.0, None), (50.3, 100.0, page)]:
+        assert memory.get(("/",), Moment(steady, wall), 600) is found
+    assert memory.get(("/bots/",), Moment(50.0, 900.0), 600) is None
+
+
+def test_the_memory_for_pages_is_bounded(monkeypatch):
+    monkeypatch.setattr(page_memory, "MOST_BYTES", 10)
+    memory, now = Memory(), Moment(1.0, 1.0)
+    for name in ("a", "b", "a", "c"):
+        memory.keep((name,), Page.of(b'1 all\n["home","200 OK","W/1",[]]\nbytes', b"1", now))
+    assert [name for name in "abc" if memory.get((name,), now, 1)] == ["a", "c"]
 
 
 def test_a_clock_that_is_set_back_brings_no_page_back(site, own, owner, bot, redis):

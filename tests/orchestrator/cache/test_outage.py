@@ -138,3 +138,17 @@ def test_memory_is_bounded_and_keeps_what_was_used_last():
     memory.read("ticker", ["a"])
     memory.write("ticker", {"d": b"x" * 10, "too long": b"x" * 31})
     assert sorted(memory.read("ticker", ["a", "b", "c", "d", "too long"]).values) == ["a", "c", "d"]
+
+
+@pytest.mark.parametrize("fail", FAULTS)
+def test_a_connection_that_is_kept_never_gives_the_answer_to_an_earlier_question(cache, server, fail):
+    ask = cache.store.link.ask
+    ask("SET", "earlier", "old")
+    assert ask("GET", "earlier") == b"old"
+    end = fail(server)
+    with pytest.raises(Unreachable):
+        ask("GET", "earlier")
+    end()
+    back(cache)
+    ask("SET", "later", "new")
+    assert [ask("GET", "later"), ask("MGET", "none", "later")] == [b"new", [None, b"new"]]
