@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.http import HttpRequest
+
+if TYPE_CHECKING:  # the settings name this module, and who only reads them needs no pages
+    from django.http import HttpRequest
 
 
 def is_recorded(request: HttpRequest) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from orchestrator import broker, env, home, profiling
+from orchestrator import env, home, profiling, roles
 from orchestrator.servers import addresses
 
 BASE_DIR = home.PROJECT
@@ -110,15 +110,8 @@ TEMPLATES = [
 DATABASE_URL = addresses.database_url()
 _database: dict[str, Any] = addresses.database(DATABASE_URL)
 DATABASES = {"default": _database}
-if "granian" in PROCESS:
-    # Only the threads of the web processes share connections; tasks and commands keep one each.
-    # A connection lives an hour at most, and rests ten minutes at most.
-    _pool = {"max_size": env.integer("DB_POOL_MAX", 1, 100), "timeout": 10, "max_lifetime": 3600, "max_idle": 600}
-    _database["OPTIONS"]["pool"] = {"min_size": 1, **_pool}
-else:
-    _database["CONN_MAX_AGE"] = 600
-# A connection that died with its server is replaced before a page or task meets it.
-_database["CONN_HEALTH_CHECKS"] = True
+DB_POOL_MAX = env.integer("DB_POOL_MAX", 1, 100)
+roles.connect(_database, PROCESS, DB_POOL_MAX)
 if env.given("DATABASE_REPLICA_URL"):
     _replica = addresses.database(env.text("DATABASE_REPLICA_URL"), "DATABASE_REPLICA_URL")
     DATABASES["replica"] = {**_database, **_replica, "OPTIONS": {**_database["OPTIONS"], **_replica["OPTIONS"]}}
@@ -160,9 +153,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_SOFT_TIME_LIMIT = 300
 CELERY_TASK_TIME_LIMIT = 330
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"visibility_timeout": 600}
-if PROCESS != "worker":
-    CELERY_BROKER_TRANSPORT_OPTIONS |= broker.IMPATIENT
+CELERY_BROKER_TRANSPORT_OPTIONS = roles.broker_options(PROCESS)
 CELERY_BEAT_SCHEDULER = "orchestrator.beat:Scheduler"
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
