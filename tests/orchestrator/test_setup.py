@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -54,3 +55,25 @@ def test_a_missing_npm_is_told_before_anything_is_installed(setup):
     status, output, errors = setup(python3=f'exec {sys.executable} "$@"')
     assert (status, output) == (2, "")
     assert errors == "npm is needed and was not found: install Node.js with npm (Debian: apt-get install npm).\n"
+
+
+def test_where_all_is_installed_no_python_is_started(tmp_path):
+    checkout = tmp_path / "checkout"
+    for folder in ("bin", ".venv/bin", "node_modules"):
+        (checkout / folder).mkdir(parents=True)
+    shutil.copy(PROJECT / "bin/setup", checkout / "bin")
+    python = checkout / ".venv/bin/python"
+    python.write_text("#!/bin/sh\necho started >&2\nexit 1\n")
+    python.chmod(0o755)
+    for source, stamp in (("requirements.txt", ".venv/requirements.txt"), ("package-lock.json", "node_modules/")):
+        (checkout / source).write_text(f"what {source} asks for\n")
+        digest = hashlib.sha256((checkout / source).read_bytes()).hexdigest()
+        (checkout / f"{stamp}.stamp").write_text(f"{digest}\n")
+
+    def setup():
+        return subprocess.run(["sh", checkout / "bin/setup"], capture_output=True, text=True, timeout=60)
+
+    done = setup()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (checkout / "requirements.txt").write_text("one package more\n")
+    assert "started" in setup().stderr, "what has changed is installed"
