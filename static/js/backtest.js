@@ -1,7 +1,7 @@
 // A stored backtest: its equity against holding and the fall from the peak, its trades on the candles; or several, as
 // parts of the money they began with.
 
-import { FITTING, fetchJson, grouped, makeChart } from "./charts.js";
+import { FITTING, fetchJson, grouped, leastMove, makeChart } from "./charts.js";
 
 const { BaselineSeries, LineSeries, AreaSeries } = window.LightweightCharts;
 
@@ -11,7 +11,7 @@ const plain = { priceLineVisible: false, lastValueVisible: false };
 
 async function single(element) {
   let data = await fetchJson(element.dataset.url);
-  const money = { type: "custom", minMove: 1e-8, formatter: (value) => grouped(value, data.digits) };
+  const money = { type: "custom", minMove: leastMove(1e-8, [...data.equity, ...data.held]), formatter: (value) => grouped(value, data.digits) };
   const share = { type: "custom", minMove: 1e-6, formatter: (value) => `${grouped(100 * value, 2)} %` };
   const { chart, paint } = makeChart(element, FITTING, (colour) => {
     held.applyOptions({ color: colour.muted });

@@ -2,7 +2,7 @@
 // as arrows and the average price of its position. Only the stretch that is looked at is there, and a screen to either
 // side of it; who looks at more time than fits is shown wider candles, made by the server.
 
-import { choose, fetchJson, grouped, makeChart, palette } from "./charts.js";
+import { choose, fetchJson, grouped, leastMove, makeChart, onceEach, palette } from "./charts.js";
 import { onChange } from "./live.js";
 import { placeOf, resolution, timeAt } from "./stretch.js";
 
@@ -35,9 +35,8 @@ const layers = { orders: true, trades: true };
 const chosen = new Set(remembered());
 
 const { chart, paint } = makeChart(element, {}, recolour);
-const candles = chart.addSeries(CandlestickSeries, {
-  priceFormat: { type: "custom", minMove: settings.tick, formatter: (value) => grouped(value, settings.digits) },
-});
+const mayAsk = onceEach(element, chart);
+const candles = chart.addSeries(CandlestickSeries, { priceFormat: priceFormat(settings.tick, []) });
 const volume = chart.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false });
 candles.priceScale().applyOptions({ scaleMargins: { top: 0.08, bottom: 0.22 } });
 volume.priceScale().applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
@@ -63,6 +62,10 @@ function recolour(colour) {
   drawOverlay(colour);
 }
 
+function priceFormat(wanted, values, digits = settings.digits) {
+  return { type: "custom", minMove: leastMove(wanted, values), formatter: (value) => grouped(value, digits) };
+}
+
 const bar = (i) => ({ time: columns.time[i], open: columns.open[i], high: columns.high[i], low: columns.low[i], close: columns.close[i] });
 const shade = (i, colour) => ({ time: columns.time[i], value: columns.volume[i], color: `${columns.close[i] < columns.open[i] ? colour.loss : colour.gain}55` });
 
@@ -84,7 +87,7 @@ function drawIndicators(colour) {
         {
           color: histogram ? colour.muted : colour[`series-${(hue % 5) + 1}`], lineWidth: 1, priceLineVisible: false,
           lastValueVisible: own && !histogram, crosshairMarkerVisible: false,
-          priceFormat: { type: "custom", minMove: 1e-8, formatter: (value) => grouped(value, own && name === "rsi" ? 1 : settings.digits) },
+          priceFormat: priceFormat(1e-8, values, own && name === "rsi" ? 1 : settings.digits),
         },
         own ? pane : 0,
       );
@@ -153,13 +156,14 @@ function say(text) {
   note.hidden = !text;
 }
 
-function candlesUrl(parameters) {
-  const query = new URLSearchParams({ timeframe: shown, indicators: [...chosen].join(","), ...parameters });
+function candlesUrl(parameters, width = shown) {
+  const query = new URLSearchParams({ timeframe: width, indicators: [...chosen].join(","), ...parameters });
   return `${settings.url}?${query}`;
 }
 
 function redraw() {
   const colour = palette();
+  candles.applyOptions({ priceFormat: priceFormat(settings.tick, columns.high) });
   candles.setData(columns.time.map((_, i) => bar(i)));
   drawVolume(colour);
   drawIndicators(colour);
@@ -167,15 +171,18 @@ function redraw() {
   tell(columns.time.length - 1);
 }
 
-/** Load a stretch: the last `limit` candles before `until` (ms), or of all. */
-async function load(limit = CHUNK, until = null, keep = null) {
+/** Load a stretch: the last `limit` candles of a `width` before `until` (ms), or of all. */
+async function load(limit = CHUNK, until = null, keep = null, width = shown) {
   const mine = ++generation;
   loading = true;
   element.ariaBusy = "true";
   try {
-    const data = await fetchJson(candlesUrl(until === null ? { limit } : { limit, before: until }));
+    const data = await fetchJson(candlesUrl(until === null ? { limit } : { limit, before: until }, width));
     if (mine !== generation) return;
+    if (keep && !data.candles.time.length) return; // a timeframe that is not collected yet: what is there stays
     const seen = keep?.();
+    if (width !== shown) document.dispatchEvent(new CustomEvent("timeframe", { detail: width }));
+    shown = width;
     ({ candles: columns, indicators } = data);
     before = until;
     exhausted = columns.time.length < limit;
@@ -216,6 +223,9 @@ function show(seen) {
   chart.timeScale().setVisibleLogicalRange({ from, to });
 }
 
+/** How many candles to either side of so many are loaded with them. */
+const room = (width) => Math.max(0, Math.min(width, (MOST - width) / 2 - 2));
+
 /** Load what is looked at and a screen to either side, where it is not there, or not in candles of the right width. */
 function look() {
   looking = 0;
@@ -227,19 +237,19 @@ function look() {
   const range = chart.timeScale().getVisibleLogicalRange();
   if (!range || !columns.time.length) return;
   const length = settings.timeframes[shown];
-  const span = (range.to - range.from) * length;
-  const wanted = resolution(span, timeframe, settings.timeframes, element.clientWidth);
-  const short = (range.from < NEAR && !exhausted) || (before !== null && range.to > columns.time.length - NEAR);
+  const width = range.to - range.from;
+  const wanted = resolution(width * length, timeframe, settings.timeframes, element.clientWidth);
+  const near = Math.min(NEAR, room(width) / 2); // closer than a load leaves it, or it would be asked for again
+  const short = (range.from < near && !exhausted) || (before !== null && range.to > columns.time.length - near);
   if (wanted === shown && !short) return;
   const step = settings.timeframes[wanted];
   const times = columns.time;
   const seen = visible(length, times);
-  const end = Math.ceil((seen.to + span) / step) * step;
-  const limit = Math.min(MOST, Math.ceil((Math.min(end, newest) - seen.from + span) / step) + 1);
-  const changed = wanted !== shown;
-  shown = wanted;
-  load(Math.max(limit, NEAR), end > newest ? null : end * 1000, () => visible(length, times));
-  if (changed) document.dispatchEvent(new CustomEvent("timeframe", { detail: shown }));
+  const margin = room((width * length) / step) * step;
+  const end = Math.ceil((seen.to + margin) / step) * step;
+  const limit = Math.max(NEAR, Math.min(MOST, Math.ceil((Math.min(end, newest) - seen.from + margin) / step) + 1));
+  const until = end > newest ? null : end * 1000;
+  if (mayAsk(`${wanted} ${limit} ${until}`)) load(limit, until, () => visible(length, times), wanted);
 }
 
 function lookSoon() {
@@ -282,6 +292,8 @@ async function loadNewer() {
 const quietly = (task) => () => task().catch((error) => console.debug("live update", error));
 
 chart.timeScale().subscribeVisibleLogicalRangeChange(lookSoon);
+// No more candles than one load brings.
+chart.timeScale().subscribeSizeChange((width) => chart.applyOptions({ timeScale: { minBarSpacing: Math.max(0.5, width / (MOST - 2 * NEAR)) } }));
 chart.subscribeCrosshairMove((at) => {
   const last = columns.time.length - 1;
   tell(at.logical === undefined ? last : Math.min(Math.max(at.logical, 0), last));

@@ -61,9 +61,34 @@ export async function fetchJson(address) {
   return answer.json();
 }
 
+const formats = new Map(); // to make one takes longer than to use it a hundred times
+
 export function grouped(value, digits) {
   if (value === null || value === undefined) return "–";
-  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace("-", "−");
+  if (!formats.has(digits)) formats.set(digits, new Intl.NumberFormat("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  return formats.get(digits).format(value).replace("-", "−");
+}
+
+/**
+ * The least move of an axis with these values: `wanted`, or one that still counts beside the largest of them. The library
+ * walks down its axis by such moves; where rounding swallows them it would walk for ever.
+ */
+export function leastMove(wanted, values) {
+  const least = 1e-14 * values.reduce((most, value) => Math.max(most, Math.abs(value ?? 0)), 0);
+  return least > wanted ? Math.min(10 ** Math.ceil(Math.log10(least)), 1) : wanted;
+}
+
+/**
+ * Whether a chart may ask a question: each once, until somebody moves the chart or its size changes. Whatever an answer
+ * moves, it never makes the chart ask on and on.
+ */
+export function onceEach(element, chart) {
+  const asked = new Set();
+  const forget = () => asked.clear();
+  for (const gesture of ["wheel", "pointerdown", "touchmove"]) element.addEventListener(gesture, forget, { capture: true, passive: true });
+  element.addEventListener("pointermove", (event) => event.buttons && forget(), { capture: true });
+  chart.timeScale().subscribeSizeChange(forget);
+  return (question) => !asked.has(question) && Boolean(asked.add(question));
 }
 
 /** Mark one link of a switch as the chosen one and put its address in the address bar. */

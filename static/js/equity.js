@@ -1,7 +1,7 @@
 // The equity curve: a baseline chart, green above where the period began and red below. Who clicks into it can zoom with
 // the wheel; a part that is looked at closely is loaded again, in as many points as the whole had.
 
-import { FITTING, choose, fetchJson, grouped, makeChart } from "./charts.js";
+import { FITTING, choose, fetchJson, grouped, leastMove, makeChart, onceEach } from "./charts.js";
 import { onChange } from "./live.js";
 import { placeOf, timeAt } from "./stretch.js";
 
@@ -30,6 +30,7 @@ function start(element) {
     }),
   );
   const series = chart.addSeries(BaselineSeries, { lineWidth: 2, priceLineVisible: false });
+  const mayAsk = onceEach(element, chart);
   chart.applyOptions({ rightPriceScale: { scaleMargins: { top: 0.12, bottom: 0.08 } } });
   paint();
 
@@ -58,7 +59,7 @@ function start(element) {
     data.change = gains.map((value) => value - data.base);
     series.applyOptions({
       baseValue: { type: "price", price: base },
-      priceFormat: { type: "custom", minMove: 10 ** -data.digits, formatter: (value) => grouped(value, data.digits) },
+      priceFormat: { type: "custom", minMove: leastMove(10 ** -data.digits, data[curve]), formatter: (value) => grouped(value, data.digits) },
     });
     series.setData(data.time.map((time, index) => ({ time, value: data[curve][index] })));
     Object.assign(element.dataset, { points: data.time.length, first: data.time[0], last: data.time.at(-1) });
@@ -112,8 +113,9 @@ function start(element) {
     const coarse = points < FEW * data.time.length && data.time.length > 0.9 * data.most;
     const outside = seen.from < there.from || seen.to > there.to;
     if (!coarse && !outside) return;
-    element.ariaBusy = "true";
     const wanted = { from: Math.max(whole.from, seen.from - span / 2), to: Math.min(whole.to, seen.to + span / 2) };
+    if (!mayAsk(`${Math.round(wanted.from)} ${Math.round(wanted.to)}`)) return;
+    element.ariaBusy = "true";
     load(wanted.from <= whole.from && wanted.to >= whole.to ? null : wanted);
   };
 

@@ -1,6 +1,6 @@
 // A bot's form: whatever is typed is tried on the past at once; the newest answer counts, older ones are dropped.
 
-import { FITTING, grouped, makeChart } from "./charts.js";
+import { FITTING, grouped, leastMove, makeChart } from "./charts.js";
 
 const { BaselineSeries, LineSeries } = window.LightweightCharts;
 
@@ -14,9 +14,8 @@ let asked = null;
 let timeframe = "";
 
 const { chart, paint } = makeChart(document.getElementById("preview-equity"), FITTING, recolour);
-const format = { type: "custom", minMove: 1e-8, formatter: (value) => grouped(value, data.digits ?? 2) };
-const held = chart.addSeries(LineSeries, { lineWidth: 1, priceLineVisible: false, lastValueVisible: false, priceFormat: format });
-const equity = chart.addSeries(BaselineSeries, { lineWidth: 2, priceLineVisible: false, priceFormat: format });
+const held = chart.addSeries(LineSeries, { lineWidth: 1, priceLineVisible: false, lastValueVisible: false });
+const equity = chart.addSeries(BaselineSeries, { lineWidth: 2, priceLineVisible: false });
 
 function recolour(colour) {
   held.applyOptions({ color: colour.muted });
@@ -39,7 +38,10 @@ function draw() {
   data = { time: [], ...JSON.parse(document.getElementById("preview-chart").textContent) };
   // What was not tried has no curve: an empty chart would show the axis of the one before.
   document.querySelector("[data-had-run]").hidden = !data.time.length;
-  equity.applyOptions({ baseValue: { type: "price", price: data.base ?? 0 } });
+  const minMove = leastMove(1e-8, [...(data.equity ?? []), ...(data.held ?? [])]);
+  const priceFormat = { type: "custom", minMove, formatter: (value) => grouped(value, data.digits ?? 2) };
+  held.applyOptions({ priceFormat });
+  equity.applyOptions({ priceFormat, baseValue: { type: "price", price: data.base ?? 0 } });
   equity.setData(data.time.map((time, i) => ({ time, value: data.equity[i] })));
   held.setData(data.time.map((time, i) => ({ time, value: data.held[i] })));
   chart.timeScale().fitContent();

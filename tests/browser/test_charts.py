@@ -7,10 +7,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
-from bots.models import BookSnapshot
+from bots.models import BookSnapshot, EquitySnapshot, Run
 from markets import candles
-from markets.models import Feed
+from markets.models import Feed, Market
 from markets.series import Candles
 from tests.browser.test_journey import PAINTED, log_in
 
@@ -126,3 +127,68 @@ def curve_facts(chart):
     found = chart.evaluate("one => ({...one.dataset})")
     points, first, last = (int(found[name]) for name in ("points", "first", "last"))
     return {"points": points, "first": first, "step": (last - first) / points}
+
+
+# Requests that the page makes by itself end: none for half a second. What a page in a loop asks for never does.
+QUIET = """name => {
+  const asked = performance.getEntriesByType('resource').filter(one => one.name.includes(name));
+  return asked.length && performance.now() - asked.at(-1).responseEnd > 500;
+}"""
+ASKED = "performance.getEntriesByType('resource').filter(one => one.name.includes('/chart.json')).length"
+ENOUGH = "performance.setResourceTimingBufferSize(10_000)"
+PATIENCE = 10_000  # ms
+
+
+@pytest.fixture
+def years(bot):
+    """Fourteen years of daily candles, which no timeframe makes fewer."""
+    days = 5_000
+    until = int(timezone.now().timestamp()) // 86_400 * 86_400_000
+    time = until - 86_400_000 * np.arange(days, 0, -1, dtype=np.int64)
+    price = 100 + 20 * np.sin(np.arange(days) / 90)
+    candles.upsert(bot.market_id, 86_400, Candles(time, price, price + 1, price - 1, price, np.full(days, 3.0)))
+    Feed.objects.create(market=bot.market, timeframe=86_400, synced_to=int(time[-1]), checked_at=timezone.now())
+
+
+@pytest.mark.parametrize("watched", [1440], indirect=True)
+def test_a_chart_asks_for_nothing_that_is_there(watched, bot, years):
+    """From as far out as it goes to where a dozen candles fill it: what was loaded last is looked at all the time."""
+    page = watched.page
+    page.add_init_script(ENOUGH)
+    log_in(page)
+    page.goto(f"/markets/{bot.market_id}/")
+    page.wait_for_function(PAINTED, arg="#candles")
+    page.get_by_role("link", name="1d", exact=True).click()
+    settle(page)
+    box = page.locator("#candles").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
+    wheel(page, 400, 40)
+    far = facts(page)
+    asked = page.evaluate(ASKED)
+    wheel(page, -400, 80)
+    assert page.evaluate(ASKED) == asked
+    assert facts(page) == far
+    assert (far[0], far[1] <= MOST) == ("1d", True)
+    assert watched.faults == []
+
+
+def wheel(page, by, times):
+    for _ in range(times):
+        page.mouse.wheel(0, by)
+    page.evaluate(DRAWN)
+    page.wait_for_function(QUIET, arg="/chart.json", timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("watched", [1440], indirect=True)
+def test_a_flat_curve_of_a_great_amount_is_drawn(watched, bot):
+    """Steps of a hundred-millionth are lost beside it: the axis was walked down by them without end."""
+    Market.objects.update(quote="BTC", symbol="IDR/BTC")
+    EquitySnapshot.objects.update(equity=300_000_000)
+    Run.objects.update(equity=300_000_000, allocation=300_000_000)
+    page = watched.page
+    page.set_default_timeout(PATIENCE)
+    log_in(page)
+    page.goto(f"/bots/{bot.pk}/")
+    page.wait_for_function(PAINTED, arg="[data-equity]")
+    expect(page.locator("#equity-legend")).to_contain_text("300,000,000.00000000 BTC")
+    assert watched.faults == []
