@@ -28,6 +28,7 @@ from dashboard.benchmarks.web import USER, served
 from orchestrator.benchmarks import Row, own_database, row
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_MS = 30_000  # for each step of a load: a page whose script never ends is told of, not waited for
 SETTLED_MS = 1_500  # after the load event: charts are drawn, nothing moves any more
 # Before anything of a page runs: what an observer is told is kept, with what was before it.
 WATCH = """
@@ -120,15 +121,25 @@ def _chromium() -> Iterator[Any]:
         browser.close()
 
 
-def _loaded(chromium: Any, address: str, session: str) -> dict[str, float]:
-    """What one first load came to: a browser that is logged in and has seen nothing of the site."""
+def _loaded(chromium: Any, address: str, session: str, patience: float = PATIENCE_MS) -> dict[str, float]:
+    """What one first load came to: a browser that is logged in and has seen nothing of the site.
+
+    Raises CommandError for a page that fails, or that is still busy with itself when its patience (ms) is over.
+    """
     with chromium.new_context(viewport={"width": 1440, "height": 900}, service_workers="block") as context:
+        context.set_default_timeout(patience)
         context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": address}])
         context.add_init_script(WATCH)
         page = context.new_page()
-        answer = page.goto(address)
-        if answer.status != http.client.OK:
-            raise CommandError(f"{address} answered {answer.status}.")
-        page.wait_for_timeout(SETTLED_MS)
-        found: dict[str, float] = page.evaluate(READ)
+        try:
+            answer = page.goto(address)
+            if answer.status != http.client.OK:
+                raise CommandError(f"{address} answered {answer.status}.")
+            page.wait_for_timeout(SETTLED_MS)
+            # evaluate() would wait for ever.
+            found: dict[str, float] = page.wait_for_function(READ).json_value()
+        except import_module("playwright.sync_api").TimeoutError:
+            raise CommandError(
+                f"{address} is still busy after {patience / 1000:g} s: it does not load, or its script does not end."
+            ) from None
     return found
