@@ -12,6 +12,7 @@ from ninja.security import HttpBearer, SessionAuth
 from dashboard import tokens
 from dashboard.api import rates
 from dashboard.models import ApiToken
+from orchestrator import replica
 
 
 class Bearer(HttpBearer):
@@ -38,6 +39,7 @@ class Bearer(HttpBearer):
         if found is None:
             return None
         request.user = found.owner
+        replica.begins(request)
         if self.trade and found.scope != ApiToken.Scope.TRADE:
             raise AuthorizationError(403, f"token {found.name} may read; a change needs one that may trade.")
         _count(request, self.trade)

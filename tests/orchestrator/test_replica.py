@@ -127,6 +127,48 @@ def test_who_has_written_reads_from_the_primary_until_the_replica_has_it(followi
     assert django_user_model.objects.using("replica").get(pk=owner.pk).first_name == "Ann"
 
 
+@pytest.fixture
+def late(following, redis, owner):
+    """The replica follows no more; what was written so far it has, and the owner reads from it."""
+    until(lambda: request("GET", owner) == "replica", 20, "the standby follows")
+    asked("SELECT pg_wal_replay_pause()")
+    until(lambda: asked("SELECT pg_get_wal_replay_pause_state()") == "paused", 20, "replay pauses")
+
+
+def test_what_is_read_while_a_write_is_under_way_comes_from_the_primary(late, owner, django_user_model):
+    """The event stream has pages fetched as soon as it is committed, and its request goes on."""
+    found = []
+
+    def rename(request_):
+        django_user_model.objects.filter(pk=owner.pk).update(first_name="Ann")
+        found.append(request("GET", owner))
+        return HttpResponse()
+
+    request("POST", owner, rename)
+    assert [*found, request("GET", owner)] == ["default", "default"]
+
+
+def test_what_a_token_writes_is_its_owner_s(late, owner, django_user_model):
+    found = []
+
+    def rename(request_):
+        request_.user = owner  # as dashboard.api.authentication does
+        replica.begins(request_)
+        django_user_model.objects.filter(pk=owner.pk).update(first_name="Ann")
+        found.append(request("GET", owner))
+        return HttpResponse()
+
+    request("POST", AnonymousUser(), rename)
+    assert [*found, request("GET", owner)] == ["default", "default"]
+
+
+def test_the_later_of_two_places_is_kept_whoever_tells_it_last(late, redis, owner):
+    replica._redis().set(replica._place(owner.pk), 2**52)
+    request("POST", owner)
+    assert int(replica._redis().get(replica._place(owner.pk))) == 2**52
+    assert request("GET", owner) == "default"
+
+
 def test_without_redis_or_replica_all_read_from_the_primary(following, redis, owner, monkeypatch):
     until(lambda: request("GET", owner) == "replica", 20, "the standby follows")
     replica._redis.cache_clear()
