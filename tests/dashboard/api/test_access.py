@@ -10,6 +10,8 @@ from django.utils import timezone
 from dashboard import tokens
 from dashboard.api.application import schema
 from dashboard.models import ApiToken
+from orchestrator.models import Finding
+from orchestrator.observability import findings, requests
 from tests.dashboard.api.conftest import Caller
 
 OPERATIONS = [(method.upper(), path) for path, ways in schema()["paths"].items() for method in ways]
@@ -116,3 +118,11 @@ def test_a_bad_token_is_refused_beside_a_good_session(client, owner):
 
 def test_health_needs_no_login(client, db):
     assert client.get("/api/health").json()["parts"]["database"] == {"ok": True, "says": "answers"}
+
+
+def test_a_slow_request_that_came_with_a_token_names_its_owner(ask, owner, draft, monkeypatch):
+    monkeypatch.setattr(requests, "SLOW_SECONDS", -1.0)
+    monkeypatch.setattr(findings, "_last", type(findings._last)())
+    ask(f"bots/{draft.pk}")
+    found = Finding.objects.get(kind="slow_request")
+    assert (found.user, found.bot_id, found.path) == (owner, draft.pk, f"/api/bots/{draft.pk}")
