@@ -16,6 +16,7 @@ from markets.models import Market, Quotes
 from markets.services.quotes import is_stale, quotes_of
 from orchestrator import cache
 
+SHOWN_LEVELS = 15
 YEAR_HOURS = 365 * 24
 HOUR_MS = 3_600_000
 # Where nothing tells how far apart fundings are: nearly all exchanges settle every eight hours.
@@ -55,11 +56,12 @@ def book_row(market: Market, now: datetime) -> BookRow | None:
     quotes = quotes_of(market)
     if quotes is None or not (quotes.book_at or quotes.book_error):
         return None
-    deepest = max((sum(amount for _, amount in side) for side in (quotes.bids, quotes.asks)), default=0.0)
+    bids, asks = quotes.bids[:SHOWN_LEVELS], quotes.asks[:SHOWN_LEVELS]
+    deepest = max((sum(amount for _, amount in side) for side in (bids, asks)), default=0.0)
     mid, spread = _middle(market, quotes)
     return BookRow(
-        bids=_levels(market, quotes.bids, deepest),
-        asks=_levels(market, quotes.asks, deepest),
+        bids=_levels(market, bids, deepest),
+        asks=_levels(market, asks, deepest),
         mid=mid,
         spread=spread,
         at=formats.when(quotes.book_at, now),
@@ -98,12 +100,11 @@ def basis_points(spread: float, mid: float) -> str:
 
 
 def spread(market: Market) -> str:
-    """In basis points of the mid, where an order book is known."""
+    """In basis points of the mid, where the best bid and ask are known."""
     quotes = quotes_of(market)
-    if quotes is None or not (quotes.bids and quotes.asks):
+    if quotes is None or quotes.bid is None or quotes.ask is None:
         return formats.NOTHING
-    bid, ask = quotes.bids[0][0], quotes.asks[0][0]
-    return basis_points(ask - bid, (bid + ask) / 2)
+    return basis_points(quotes.ask - quotes.bid, (quotes.bid + quotes.ask) / 2)
 
 
 def funding_now(market: Market) -> str:

@@ -159,7 +159,13 @@ def ticker(entry: dict[str, Any], now: int) -> Ticker:
         last=above_zero("last price", entry["last"]),
         change_24h=None if change is None else change / 100,
         quote_volume_24h=volume,
+        **_best(finite(entry.get("bid")), finite(entry.get("ask"))),
     )
+
+
+def _best(bid: float | None, ask: float | None) -> dict[str, float]:
+    """Both sides of the order book, where they can be: what some exchanges tell of it is old, or nothing."""
+    return {"bid": bid, "ask": ask} if bid and ask and 0 < bid < ask else {}
 
 
 def finite(value: Any) -> float | None:

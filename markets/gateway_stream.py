@@ -274,4 +274,6 @@ class Connection:
     def _priced(self, symbols: Sequence[str]) -> dict[str, Ticker]:
         entries = self.client.tickers
         told = [symbol for symbol in symbols if (entries.get(symbol) or {}).get("last")]
-        return shapes.tickers(entries, told, self.source.now_ms()) if told else {}
+        found = shapes.tickers(entries, told, self.source.now_ms()) if told else {}
+        # Best bids and asks change with every order, and nobody who listens here keeps them.
+        return {symbol: ticker._replace(bid=None, ask=None) for symbol, ticker in found.items()}

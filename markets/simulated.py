@@ -242,7 +242,9 @@ class SimulatedExchange:
         last = float(round_to_step(_inside(window.row(len(window) - 1), (now - minute) / MINUTE_MS), tick))
         closed = window[:-1]
         turnover = float(np.dot(closed.close, closed.volume))
-        return Ticker(symbol, now, last, last / float(closed.open[0]) - 1, turnover)
+        bid, ask = (float(round_to_step(last + step, tick)) for step in (-tick, tick))
+        sides = (bid, ask) if bid > 0 else (None, None)
+        return Ticker(symbol, now, last, last / float(closed.open[0]) - 1, turnover, *sides)
 
 
 def _inside(candle: Row, part: float) -> float:

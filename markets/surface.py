@@ -55,13 +55,18 @@ def usual_maintenance(max_leverage: Decimal) -> Decimal:
 
 
 class Ticker(NamedTuple):
-    """Latest price. time: ms UTC; change_24h: 0.05 is 5 %; quote_volume_24h: quote money; None where not told."""
+    """Latest price. time: ms UTC; change_24h: 0.05 is 5 %; quote_volume_24h: quote money; None where not told.
+
+    bid, ask: the best ones of the order book, both or none.
+    """
 
     symbol: str
     time: int
     last: float
     change_24h: float | None
     quote_volume_24h: float | None
+    bid: float | None = None
+    ask: float | None = None
 
 
 class MarkPrice(NamedTuple):

@@ -31,8 +31,8 @@ def refresh_quotes(market_id: int) -> None:
 
 
 @shared_task
-def refresh_funding(market_ids: list[int]) -> None:
-    services.refresh_funding(market_ids)
+def refresh_listed(market_ids: list[int]) -> None:
+    services.refresh_listed(market_ids)
 
 
 @shared_task

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from ninja import Query, Router
+from ninja.errors import HttpError
 from pydantic import AfterValidator, Field
 
 from dashboard import candle_window, charts
@@ -14,9 +16,10 @@ from dashboard.api.paging import Listing, given, one_of, page_of
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Exact, Ms, Page, Paged, Row, Text, Timeframe
 from dashboard.indicators import known
-from markets.models import Market
+from markets.models import Market, Quotes
 from markets.series import TIMEFRAMES
-from markets.services.quotes import LEVELS, order_book
+from markets.services import quotes
+from orchestrator import cache
 
 router = Router(auth=READ, tags=["Markets"])
 
@@ -95,15 +98,20 @@ Level = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 class OrderBookAsked(Asked):
-    limit: int = Field(20, ge=1, le=LEVELS)
+    limit: int = Field(20, ge=1, le=quotes.LEVELS)
 
 
 class OrderBook(Row):
-    """The best levels, best first, as [price in quote, amount in base]. time: ms UTC, at most half a minute ago."""
+    """The best levels, best first, as [price in quote, amount in base], as the exchange told them last.
+
+    time: when, ms UTC; stale: that is longer ago than it takes while somebody asks; error: why there is nothing newer.
+    """
 
     market: int
     symbol: str
     time: int
+    stale: bool
+    error: str
     bids: list[Level]
     asks: list[Level]
 
@@ -111,10 +119,35 @@ class OrderBook(Row):
 @router.get("/{int:market_id}/orderbook", response=OrderBook, summary="The best bids and asks of the exchange")
 def orderbook(request: HttpRequest, market_id: int, asked: Query[OrderBookAsked]) -> Any:
     choose(request, asked.fields, OrderBook)
-    market = get_object_or_404(Market.objects.select_related("exchange"), pk=market_id)
-    book = order_book(market)
-    top = {"bids": book.bids[: asked.limit], "asks": book.asks[: asked.limit]}
-    return {"market": market.pk, "symbol": market.symbol, "time": book.time, **top}
+    market = get_object_or_404(Market.objects.select_related("exchange", "quotes"), pk=market_id)
+    if market.exchange.has_connection:
+        quotes.ask(market.pk)  # a worker brings it up to date for whoever asks next
+    known = quotes.quotes_of(market)
+    if known is None or known.book_at is None:
+        raise Untold(503, _untold(market, known))
+    return {
+        "market": market.pk,
+        "symbol": market.symbol,
+        "time": int(known.book_at.timestamp() * 1000),
+        "stale": quotes.is_stale(known.book_at, cache.ORDER_BOOK, timezone.now()),
+        "error": known.book_error,
+        "bids": known.bids[: asked.limit],
+        "asks": known.asks[: asked.limit],
+    }
+
+
+class Untold(HttpError):
+    """No order book is known yet; a worker has been asked for it."""
+
+    headers: ClassVar = {"Retry-After": "1"}
+
+
+def _untold(market: Market, known: Quotes | None) -> str:
+    if not market.exchange.has_connection:
+        return f"{market.exchange.name} is known from imported files alone and has no connection."
+    if known is not None and known.book_error:
+        return known.book_error
+    return f"The order book of {market.symbol} is being fetched: ask again in a moment."
 
 
 class WindowAsked(Asked):

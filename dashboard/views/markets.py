@@ -35,7 +35,7 @@ def markets(request: HttpRequest) -> HttpResponse:
     """Every market there is, with its price and how far its candles are."""
     now = timezone.now()
     words = parameters.text(request.GET, "q")
-    found = figures.markets_with_bots(request.user)
+    found = figures.markets_with_bots(request.user).defer("quotes__bids", "quotes__asks")
     if words:
         found = found.filter(Q(symbol__icontains=words) | Q(exchange__name__icontains=words))
     only_watched = request.GET.get("watched") == "1"
@@ -43,7 +43,7 @@ def markets(request: HttpRequest) -> HttpResponse:
         found = found.filter(watched=True)
     sort = parameters.choice(request.GET, "sort", [sign + name for name in SORTS for sign in ("", "-")], DEFAULT_SORT)
     shown = page(request.GET, figures.sorted_by(found, SORTS, sort), PAGE_SIZE)
-    quotes.ask_funding(shown.rows)
+    quotes.ask_listed(shown.rows)
     context = {
         "nav": "markets",
         "page": shown,

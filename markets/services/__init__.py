@@ -8,7 +8,7 @@ from markets.services.indicators import SOURCE as INDICATOR_SOURCE
 from markets.services.indicators import indicator_columns
 from markets.services.listing import add_exchange, sync_markets
 from markets.services.prices import refresh_tickers
-from markets.services.quotes import refresh_funding, refresh_quotes
+from markets.services.quotes import refresh_listed, refresh_quotes
 from markets.services.repair import repair_gaps
 from markets.services.retention import apply_retention
 from markets.services.snapshots import compute_indicators, recompute_indicators, stale_shards
@@ -20,7 +20,7 @@ __all__ = [
     "compute_indicators",
     "indicator_columns",
     "recompute_indicators",
-    "refresh_funding",
+    "refresh_listed",
     "refresh_quotes",
     "refresh_tickers",
     "repair_gaps",

@@ -5,57 +5,32 @@ Who shows them asks for them; what is asked for twice is fetched once, and not b
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from celery import current_app
 from django.utils import timezone
 
 from markets import gateway
-from markets.budget import CLOCK
 from markets.models import Exchange, Market, Quotes
-from markets.surface import GatewayError, MarkPrice
+from markets.services import prices
+from markets.surface import GatewayError, MarkPrice, Ticker
 from orchestrator import cache, notify
 from orchestrator.broker import UNREACHABLE
 from orchestrator.sole import sole
 
 logger = logging.getLogger(__name__)
 
-TASK, FUNDING_TASK = "markets.tasks.refresh_quotes", "markets.tasks.refresh_funding"
-LEVELS = 100  # of a side, asked for
-KEPT_LEVELS = 15  # of those, on pages
+TASK, LISTED_TASK = "markets.tasks.refresh_quotes", "markets.tasks.refresh_listed"
+LEVELS = 100  # of a side
 PATIENCE_S = 2.0  # for a turn in the exchange's budget: soon nobody looks any more
 EXPIRES_S = 15  # a message that nobody took; whoever still looks has asked again
 STALE_AFTER = 2  # times the policy's age: it is late, then
 _LOCKS = 0x71756F74  # namespace: one worker an exchange, so that one which hangs cannot take all of them
 _LAST_MS = 2**53
-_VERSION = 1  # of what is cached
-
-
-Level = tuple[float, float]
-
-
-class Book(NamedTuple):
-    """time: the exchange's, told: ours, when it said so, ms UTC; bids, asks: (price, amount in base), best first."""
-
-    time: int
-    told: int
-    bids: list[Level]
-    asks: list[Level]
-
-
-def order_book(market: Market) -> Book:
-    """At most as old as its policy says; asks the exchange when it is older. Raises GatewayError."""
-    fields = cache.fetch(cache.ORDER_BOOK, str(market.pk), _VERSION, lambda: _fetched(market))
-    return Book(*fields)
-
-
-def _fetched(market: Market) -> tuple[int, int, list[Level], list[Level]]:
-    """The fields of a Book: what is cached is plain."""
-    book = gateway.connect(market.exchange, patience=PATIENCE_S).fetch_order_book(market.symbol, LEVELS)
-    return book.time, CLOCK.now_ms(), [*book.bids], [*book.asks]
 
 
 def ask(market_id: int) -> None:
@@ -63,21 +38,22 @@ def ask(market_id: int) -> None:
     cache.fetch(cache.ASKED, f"quotes:{market_id}", 0, lambda: _sent(TASK, market_id))
 
 
-def ask_funding(markets: Iterable[Market]) -> None:
-    """The same of the funding of those among the markets that are swaps, one message an exchange.
+def ask_listed(markets: Iterable[Market]) -> None:
+    """The same of what a list shows: spreads, and the funding of swaps; one message an exchange.
 
-    They come with their quotes.
+    They come with their exchange and quotes.
     """
     now, wanted = timezone.now(), dict[int, list[int]]()
     for market in markets:
-        if _is_funding_due(market, now):
+        if market.exchange.has_connection and (_is_funding_due(market, now) or _is_spread_due(market, now)):
             wanted.setdefault(market.exchange_id, []).append(market.pk)
-    for exchange_id, ids in wanted.items():
-        _ask_funding(exchange_id, sorted(ids))
+    for ids in wanted.values():
+        _ask_listed(sorted(ids))
 
 
-def _ask_funding(exchange_id: int, ids: list[int]) -> None:
-    cache.fetch(cache.ASKED, f"funding:{exchange_id}:{ids[0]}:{len(ids)}", 0, lambda: _sent(FUNDING_TASK, ids))
+def _ask_listed(ids: list[int]) -> None:
+    digest = hashlib.blake2b(repr(ids).encode(), digest_size=16).hexdigest()
+    cache.fetch(cache.ASKED, f"listed:{digest}", 0, lambda: _sent(LISTED_TASK, ids))
 
 
 def _sent(task: str, argument: Any) -> bool:
@@ -103,6 +79,11 @@ def _is_book_due(market: Market, now: datetime) -> bool:
 def _is_funding_due(market: Market, now: datetime) -> bool:
     quotes = quotes_of(market)
     return market.type == "swap" and _is_due(quotes.funding_asked_at if quotes else None, cache.FUNDING, now)
+
+
+def _is_spread_due(market: Market, now: datetime) -> bool:
+    quotes = quotes_of(market)
+    return _is_due(quotes.spread_asked_at if quotes else None, cache.TICKER, now)
 
 
 def _is_due(asked_at: datetime | None, policy: cache.Policy, now: datetime) -> bool:
@@ -131,28 +112,55 @@ def refresh_quotes(market_id: int) -> bool:
     return bool(mine)
 
 
-def refresh_funding(market_ids: Sequence[int]) -> int:
-    """Fetch mark prices and funding of swaps of one exchange that are due, in one request; markets asked about."""
+def refresh_listed(market_ids: Sequence[int]) -> int:
+    """Fetch what lists show of markets of one exchange, as far as it is due; markets asked about.
+
+    One request for their prices, best bids and asks, one for mark prices and funding.
+    """
     now = timezone.now()
     found = Market.objects.select_related("exchange", "quotes").filter(pk__in=market_ids).order_by("exchange", "pk")
-    due = [market for market in found if market.exchange.has_connection and _is_funding_due(market, now)]
-    due = [market for market in due if market.exchange_id == due[0].exchange_id]
-    with sole(_LOCKS, {market.exchange_id for market in due}) as mine:
-        if mine:
-            _keep_funding(due[0].exchange, due)
-    return len(due) if mine else 0
+    listed = [market for market in found if market.exchange.has_connection]
+    listed = [market for market in listed if market.exchange_id == listed[0].exchange_id]
+    spreads = [market for market in listed if _is_spread_due(market, now)]
+    swaps = [market for market in listed if _is_funding_due(market, now)]
+    with sole(_LOCKS, {market.exchange_id for market in (*spreads, *swaps)}) as mine:
+        if mine and spreads:
+            _keep_spreads(listed[0].exchange, spreads)
+        if mine and swaps:
+            _keep_funding(listed[0].exchange, swaps)
+    return len({market.pk for market in (*spreads, *swaps)}) if mine else 0
+
+
+def _keep_spreads(exchange: Exchange, markets: Sequence[Market]) -> None:
+    """What was told before stays where the exchange says nothing."""
+    asked, found = timezone.now(), dict[str, Ticker]()
+    try:
+        found = gateway.connect(exchange, patience=PATIENCE_S).fetch_tickers([market.symbol for market in markets])
+    except GatewayError as error:
+        logger.warning("spreads of %s: %s", exchange.slug, error)
+    tickers = [(market.pk, found[market.symbol]) for market in markets if market.symbol in found]
+    prices.record_tickers(tickers)
+    told = {pk: _spread_said(ticker, asked) for pk, ticker in tickers if ticker.bid is not None}
+    _keep({market.pk: {"spread_asked_at": asked} for market in markets if market.pk not in told})
+    _keep(told)
+
+
+def _spread_said(ticker: Ticker, asked: datetime) -> dict[str, Any]:
+    return {"bid": ticker.bid, "ask": ticker.ask, "spread_at": asked, "spread_asked_at": asked}
 
 
 def _book_said(market: Market) -> dict[str, Any]:
     """Columns of the quote: the order book, or why there is none."""
     asked = timezone.now()
     try:
-        book = order_book(market)
+        book = gateway.connect(market.exchange, patience=PATIENCE_S).fetch_order_book(market.symbol, LEVELS)
     except GatewayError as error:
         return {"book_asked_at": asked, "book_error": str(error)[:300]}
-    told = datetime.fromtimestamp(book.told / 1000, asked.tzinfo)
-    levels = {"bids": book.bids[:KEPT_LEVELS], "asks": book.asks[:KEPT_LEVELS]}
-    return {**levels, "book_at": told, "book_asked_at": asked, "book_error": ""}
+    told = timezone.now()
+    columns = {"bids": book.bids, "asks": book.asks, "book_at": told, "book_asked_at": asked, "book_error": ""}
+    if not (book.bids and book.asks):
+        return columns
+    return {**columns, "bid": book.bids[0][0], "ask": book.asks[0][0], "spread_at": told, "spread_asked_at": asked}
 
 
 def _keep_funding(exchange: Exchange, swaps: Sequence[Market]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from dashboard import candle_window
-from markets import gaps
+from markets import gaps, services
 from markets.models import Exchange, Feed, FundingRate, Market, Quotes
 from orchestrator import cache
 from tests.dashboard.cast import make_bot, make_market
@@ -191,6 +191,7 @@ def swap(db):
     now = timezone.now()
     Quotes.objects.create(
         market=market, bids=[[100.0, 1.0], [99.5, 3.0]], asks=[[100.02, 2.0]], book_at=now, book_asked_at=now,
+        bid=100.0, ask=100.02, spread_at=now, spread_asked_at=now,
         mark_price=100.01, index_price=100.0, funding_rate=0.0001, funding_at=now, funding_asked_at=now,
         funding_due=int((now + timedelta(hours=3, minutes=20, seconds=30)).timestamp() * 1000),
     )  # fmt: skip
@@ -253,10 +254,13 @@ def test_the_list_shows_spread_and_funding_and_asks_for_what_is_due(page, swap, 
     text = page("/markets/").text_
     assert "2.00\u202fbps" in text
     assert "0.0100\u202f%" in text
-    assert not list(jobs(redis))
+    assert list(jobs(redis)) == [("markets.tasks.refresh_listed", [[market.pk]])]
     Quotes.objects.update(funding_asked_at=timezone.now() - timedelta(minutes=6))
-    page("/markets/")
-    assert list(jobs(redis)) == [("markets.tasks.refresh_funding", [[swap.pk]])]
+    page("/markets/?sort=symbol")
+    ((_, (ids,)),) = jobs(redis)
+    assert sorted(ids) == sorted([swap.pk, market.pk])
+    services.refresh_listed(ids)
+    assert page("/markets/").text_.count("\u202fbps") == 2
 
 
 def test_a_price_that_no_feed_keeps_up_to_date_is_stale(page, market):

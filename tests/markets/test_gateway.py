@@ -201,6 +201,18 @@ def test_tickers_are_told_with_change_and_turnover(binance, venue):
     assert (ticker.symbol, ticker.last, ticker.time) == ("BTC/USDT", 101.5, venue.now + 1000)
     assert ticker.change_24h == pytest.approx(0.025)
     assert ticker.quote_volume_24h == 12345.6
+    assert (ticker.bid, ticker.ask) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "told"),
+    [("101.4", "101.6", (101.4, 101.6)), ("0", "0", (None, None)), ("101.6", "101.4", (None, None)),
+     ("NaN", "101.6", (None, None)), (None, "101.6", (None, None))],
+)  # fmt: skip
+def test_a_ticker_has_best_bid_and_ask_where_they_can_be(binance, venue, bid, ask, told):
+    venue.ticker = {"bidPrice": bid, "askPrice": ask}
+    (ticker,) = connect(binance).fetch_tickers(["BTC/USDT"]).values()
+    assert (ticker.bid, ticker.ask) == told
 
 
 def test_tickers_of_spot_and_swaps_come_together_without_what_is_not_listed(futures, venue):

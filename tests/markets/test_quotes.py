@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from markets import services
@@ -30,15 +31,15 @@ def simulated(exchange, redis):
 def later():
     """As if the policies' time had gone by."""
     gone = timezone.now() - timedelta(seconds=cache.FUNDING.seconds + 1)
-    Quotes.objects.update(book_asked_at=gone, funding_asked_at=gone)
-    cache.drop(cache.ORDER_BOOK)
+    Quotes.objects.update(book_asked_at=gone, funding_asked_at=gone, spread_asked_at=gone)
 
 
 def test_a_worker_keeps_the_best_levels_and_the_funding_of_a_swap(simulated):
     market = simulated[SWAP]
     assert services.refresh_quotes(market.pk)
     kept = Quotes.objects.get()
-    assert len(kept.bids) == len(kept.asks) == quotes.KEPT_LEVELS
+    assert len(kept.bids) == len(kept.asks) == quotes.LEVELS
+    assert (kept.bid, kept.ask, kept.spread_at) == (kept.bids[0][0], kept.asks[0][0], kept.book_at)
     assert kept.bids[0][0] == max(price for price, _ in kept.bids) < kept.asks[0][0]
     assert kept.mark_price > 0
     assert kept.funding_due > kept.funding_at.timestamp() * 1000
@@ -59,17 +60,6 @@ def test_nothing_is_fetched_again_before_its_policy_says_so(simulated):
     later()
     assert services.refresh_quotes(market.pk)
     assert Quotes.objects.get().book_at > first.book_at
-
-
-def test_what_the_api_has_just_fetched_is_what_the_page_gets(binance, venue, redis):  # noqa: F811
-    services.sync_markets(binance)
-    market = Market.objects.get()
-    book = quotes.order_book(market)
-    services.refresh_quotes(market.pk)
-    assert [path for path in venue.asked if "depth" in path] == ["/api/v3/depth?symbol=BTCUSDT&limit=100"]
-    kept = Quotes.objects.get()
-    assert [tuple(level) for level in kept.bids] == book.bids
-    assert int(kept.book_at.timestamp() * 1000) == book.told
 
 
 def test_what_was_told_stays_with_its_age_when_the_exchange_fails(binance, venue, redis):  # noqa: F811
@@ -98,10 +88,47 @@ def test_the_funding_of_a_page_of_swaps_is_one_request(futures, venue, redis):  
         exchange=futures, symbol="ETH/USDT:USDT", base="ETH", quote="USDT", type="swap", tick="0.01", lot="0.01"
     )
     ids = [listed.pk, other.pk]
-    assert [services.refresh_funding(ids) for _ in range(2)] == [2, 0]
+    assert [services.refresh_listed(ids) for _ in range(2)] == [2, 0]
     assert sum("premiumIndex" in path for path in venue.asked) == 1
+    assert sum("ticker" in path for path in venue.asked) == 1
     assert Quotes.objects.get(market=listed).funding_rate == 0.00012
     assert Quotes.objects.get(market=other).funding_error == "Binance told no mark price of ETH/USDT:USDT."
+
+
+def test_the_spreads_of_a_page_are_one_request(binance, venue, redis):  # noqa: F811
+    services.sync_markets(binance)
+    venue.ticker = {"bidPrice": "101.4", "askPrice": "101.6"}
+    listed = Market.objects.get()
+    gone = Market.objects.create(exchange=binance, symbol="GONE/USDT", base="GONE", quote="USDT", tick="0.01", lot="1")
+    ids = [listed.pk, gone.pk]
+    assert [services.refresh_listed(ids) for _ in range(2)] == [2, 0]
+    (asked,) = [path for path in venue.asked if "ticker" in path]
+    assert "BTCUSDT" in asked
+    told = Quotes.objects.get(market=listed)
+    assert (told.bid, told.ask) == (101.4, 101.6)
+    listed.refresh_from_db()
+    assert listed.last > 0
+    assert Quotes.objects.get(market=gone).bid is None
+    venue.instead = (502, b"<html>bad gateway</html>", {})
+    later()
+    assert services.refresh_listed(ids) == 2
+    kept = Quotes.objects.get(market=listed)
+    assert (kept.bid, kept.ask, kept.spread_at) == (told.bid, told.ask, told.spread_at)
+    assert services.refresh_listed(ids) == 0
+
+
+def test_all_simulated_markets_have_a_spread(simulated):
+    ids = [market.pk for market in simulated.values()]
+    assert services.refresh_listed(ids) == len(ids)
+    assert Quotes.objects.filter(bid__lt=F("ask")).count() == len(ids)
+
+
+def test_two_pages_of_as_many_markets_are_asked_for_each(simulated, redis):
+    """The first of them and their number were the same, and the second page was not asked for."""
+    first, second, third = sorted(simulated.values(), key=lambda market: market.pk)[:3]
+    quotes.ask_listed([first, second])
+    quotes.ask_listed([first, third])
+    assert sorted(ids for _, (ids,) in jobs(redis)) == [[first.pk, second.pk], [first.pk, third.pk]]
 
 
 def test_a_moment_that_no_calendar_has_is_not_kept():
@@ -113,14 +140,17 @@ def test_however_many_look_a_worker_is_asked_once(simulated, redis):
     market = simulated[SWAP]
     for _ in range(5):
         quotes.ask(market.pk)
-        quotes.ask_funding([market])
-    assert sorted(jobs(redis)) == [(quotes.FUNDING_TASK, [[market.pk]]), (quotes.TASK, [market.pk])]
+        quotes.ask_listed([market])
+    assert sorted(jobs(redis)) == [(quotes.LISTED_TASK, [[market.pk]]), (quotes.TASK, [market.pk])]
 
 
 def test_nobody_is_asked_for_an_exchange_of_files(market, redis):
     market.exchange.ccxt_id = "file"
     market.exchange.save()
     assert not services.refresh_quotes(market.pk)
+    assert not services.refresh_listed([market.pk])
+    quotes.ask_listed([market])
+    assert not list(jobs(redis))
     assert not Quotes.objects.exists()
 
 

@@ -4,10 +4,12 @@ from decimal import Decimal
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from bots import backtests
 from bots.models import Balance, Order, Position, Trade
 from dashboard import tokens
+from markets.models import Quotes
 from tests.dashboard.cast import make_draft
 
 
@@ -55,7 +57,8 @@ def draft(owner, market):
 
 @pytest.fixture
 def places(owner, bot, draft):
-    """Path parameters that lead to something of the owner's."""
+    """Path parameters that lead to something of the owner's, or of everybody's."""
+    Quotes.objects.create(market=bot.market, bids=[[101.0, 1.0]], asks=[[102.0, 1.0]], book_at=timezone.now())
     return {
         "bot_id": draft.pk,
         "market_id": bot.market_id,

@@ -13,7 +13,10 @@ from bots import backtests, equity, trade_days
 from bots.kinds import KINDS
 from bots.models import Backtest, BookSnapshot
 from dashboard.api.application import schema
+from markets import services
+from markets.models import Quotes
 from tests.dashboard.cast import PARAMS
+from tests.markets.following import jobs
 
 BOT = {"name": "From afar", "kind": "grid", "allocation": "250.5", "params": PARAMS}
 # Operation -> what is sent (query or body; callables are given the path parameters) -> what the answer holds.
@@ -232,11 +235,28 @@ def test_a_batch_changes_nothing(ask, draft):
 
 
 def test_the_best_bid_is_below_the_best_ask(ask, bot):
+    services.refresh_quotes(bot.market_id)
     data = ask(f"markets/{bot.market_id}/orderbook?limit=5").data
     assert len(data["bids"]) == len(data["asks"]) == 5
     assert data["bids"] == sorted(data["bids"], reverse=True)
     assert data["asks"] == sorted(data["asks"])
     assert data["bids"][0][0] < data["asks"][0][0]
+
+
+def test_an_order_book_is_what_a_worker_fetched_with_its_age(ask, bot, redis):
+    """No web process waits for an exchange."""
+    path = f"markets/{bot.market_id}/orderbook"
+    answer = ask(path)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.data["detail"] == "The order book of BTC/USDT is being fetched: ask again in a moment."
+    assert list(jobs(redis)) == [("markets.tasks.refresh_quotes", [bot.market_id])]
+    at = timezone.now()
+    Quotes.objects.create(market=bot.market, bids=[[100.0, 1.0]], asks=[], book_at=at)
+    told = ask(path).data
+    assert (told["time"], told["stale"], told["error"]) == (int(at.timestamp() * 1000), False, "")
+    Quotes.objects.update(book_at=at - timedelta(minutes=5), book_error="Simulated did not answer.")
+    told = ask(path).data
+    assert (told["stale"], told["error"], told["bids"]) == (True, "Simulated did not answer.", [[100.0, 1.0]])
 
 
 def test_an_exchange_that_cannot_be_asked_is_a_503_with_its_sentence(ask, bot):
