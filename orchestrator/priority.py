@@ -19,7 +19,7 @@ def pages_come_second() -> None:
     """Have this web process wait for what trades: a page may be late, an order not. Its threads give way sooner."""
     sys.setswitchinterval(SWITCH_SECONDS)
     os.nice(max(0, NICE - os.nice(0)))
-    # Where Linux groups processes by session, it compares the groups alone. Ours only: a shell's is none of our business.
+    # Where Linux groups processes by session, it compares the groups alone. Only ours: a shell's group is not.
     if os.getsid(0) in (os.getpid(), os.getppid()):
         with contextlib.suppress(OSError):  # there are no groups, or another process of this one has just said the same
             AUTOGROUP.write_text(str(NICE))

@@ -88,7 +88,7 @@ def waiting(horizon: int, now: datetime, sending: Sequence[int] = (), of_one_own
 
     sending: those that are being sent to and not meant; of_one_owner: at most so many of each owner, these counted.
     """
-    values = {"horizon": horizon, "now": now, "sending": list(sending), "of_one_owner": of_one_owner}
+    values: dict[str, Any] = {"horizon": horizon, "now": now, "sending": list(sending), "of_one_owner": of_one_owner}
     with connection.cursor() as cursor:
         cursor.execute(_WAITING, values)
         return [int(row[0]) for row in cursor]

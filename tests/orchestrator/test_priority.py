@@ -24,7 +24,12 @@ AS_GRANDCHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', 
 
 def said(program):
     found = subprocess.run(
-        [sys.executable, "-c", program], cwd=PROJECT, start_new_session=True, capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
         check=True,
     )  # fmt: skip
     nice, seconds, group = found.stdout.split()
