@@ -11,7 +11,7 @@ run: ## Set up what is missing and run everything; Ctrl-C stops it
 
 test: ## Run the whole test suite on private servers of its own
 	@# Compiled once, before the processes that share the tests would each do it.
-	@bin/setup dev && $(PYTHON) manage.py warm_kernels && exec $(PYTHON) -m pytest -rs -n logical --maxprocesses 4
+	@bin/setup dev && $(PYTHON) manage.py warm_kernels && exec $(PYTHON) -m pytest -rs -n auto --dist worksteal
 
 setup: ## Only install: Python packages and browser assets
 	@bin/setup

@@ -6,6 +6,7 @@ This happens at import, as conftests of folders below import models and are load
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -60,10 +61,22 @@ settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two processes a core: tests wait for servers, browsers and other processes for a third of their time."""
+    return min(2 * (os.cpu_count() or 1), 8)
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
     """The processes that share the tests set up for themselves what this one did: servers, home, counts."""
     for variable in ("DJANGO_SETTINGS_MODULE", "ORCHESTRATOR_HOME", "PROMETHEUS_MULTIPROC_DIR"):
         os.environ.pop(variable, None)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected is there to the end, and nothing in it is garbage: nobody looks through it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:
