@@ -14,6 +14,7 @@ def test_it_can_be_installed_and_says_so_when_it_cannot_be_reached(browser, site
     with browser.new_context(base_url=site) as context:
         page = context.new_page()
         log_in(page)
+        page.goto("/")
         page.wait_for_function(IN_CHARGE)
         client = context.new_cdp_session(page)
         amiss = {error["errorId"] for error in client.send("Page.getInstallabilityErrors")["installabilityErrors"]}

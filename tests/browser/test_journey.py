@@ -3,6 +3,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.test import Client
 from playwright.sync_api import expect
 
 from bots.models import Bot, Event, Trade
@@ -25,6 +28,14 @@ TOO_WIDE = "document.documentElement.scrollWidth - window.innerWidth"
 
 
 def log_in(page):
+    """The page is the owner's from now on; without the form, which is filled in where it is looked at."""
+    client = Client()
+    client.force_login(get_user_model().objects.get(username="owner"))
+    session = client.cookies[settings.SESSION_COOKIE_NAME]
+    page.context.add_cookies([{"name": session.key, "value": session.value, "domain": "localhost", "path": "/"}])
+
+
+def fill_in_the_form(page):
     page.goto("/")
     page.get_by_label("Name").fill("owner")
     page.get_by_label("Password").fill("correct horse")
@@ -34,7 +45,7 @@ def log_in(page):
 
 def test_from_log_in_to_the_charts_and_back_without_a_fault(watched):
     page = watched.page
-    log_in(page)
+    fill_in_the_form(page)
     page.wait_for_function(PAINTED, arg="[data-equity]")
     assert page.evaluate(TOO_WIDE) <= 0
 
@@ -96,6 +107,7 @@ def test_stopping_asks_first_and_says_what_will_happen(watched, bot):
 def test_the_kill_switch_asks_and_halts_and_is_released_again(watched, bot):
     page = watched.page
     log_in(page)
+    page.goto("/")
     page.get_by_role("link", name="Halt", exact=True).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("20 open orders")
@@ -114,7 +126,7 @@ def test_the_kill_switch_asks_and_halts_and_is_released_again(watched, bot):
 def test_pages_work_without_scripts(browser, site, bot):
     context = browser.new_context(java_script_enabled=False, base_url=site)
     page = context.new_page()
-    log_in(page)
+    fill_in_the_form(page)
     page.goto(f"/bots/{bot.pk}/")
     page.get_by_role("link", name=re.compile("Open orders")).click()
     expect(page.locator("#bot-tables")).to_contain_text("limit")
