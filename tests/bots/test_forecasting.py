@@ -71,7 +71,10 @@ def on_paper(bot, close, lengths, cycle) -> Run:
     return run
 
 
-@pytest.mark.parametrize("lengths", [[BARS], [1] * BARS, [7] * 21 + [3]], ids=["at once", "one by one", "in sevens"])
+IN_SEVENS = [7] * 21 + [3]
+
+
+@pytest.mark.parametrize("lengths", [[BARS], IN_SEVENS], ids=["at once", "in sevens"])
 def test_paper_trades_as_the_backtest_however_the_candles_come(prediction_bot, close, lengths):
     run = on_paper(prediction_bot, close, lengths, tasks.advance_runs)
     backtest = expected(prediction_bot)
@@ -81,7 +84,7 @@ def test_paper_trades_as_the_backtest_however_the_candles_come(prediction_bot, c
 
 def test_a_prediction_that_comes_after_its_candle_changes_nothing(prediction_bot, close, series):
     """A candle that closes between the work on predictions and the step is decided with its prediction all the same."""
-    run = on_paper(prediction_bot, close, [1] * BARS, runs.advance_due)
+    run = on_paper(prediction_bot, close, IN_SEVENS, runs.advance_due)
     assert not rows()
     assert stored(run) == exact(expected(prediction_bot))
     before = exact(expected(prediction_bot))
@@ -101,8 +104,9 @@ def test_the_task_stores_what_the_bots_then_read(prediction_bot, close, monkeypa
     assert stored(run) == exact(expected(prediction_bot))
 
 
-def test_extended_candle_by_candle_is_the_same_as_trained_at_once(prediction_bot, close, series):
-    on_paper(prediction_bot, close, [1] * BARS, tasks.advance_runs)
+def test_candle_by_candle_it_trades_as_the_backtest_and_predicts_as_trained_at_once(prediction_bot, close, series):
+    run = on_paper(prediction_bot, close, [1] * BARS, tasks.advance_runs)
+    assert stored(run) == exact(expected(prediction_bot))
     one_by_one = rows()
     Prediction.objects.all().delete()
     forecasting.train(series)
