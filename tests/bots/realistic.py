@@ -19,13 +19,13 @@ FILES = sorted(path.name for path in DATA.glob("*.csv.gz") if NAME.fullmatch(pat
 FUNDING = DATA / "ft_XRPUSDT_perp_fundingrate_8h_2021-11.csv.gz"
 
 
-def imported(name: str, exchange: str = EXCHANGE) -> tuple[Market, int]:
+def imported(name: str, exchange: str = EXCHANGE, folder: Path = DATA) -> tuple[Market, int]:
     """The market of a file on an exchange that is there, its candles stored, and their timeframe in s."""
     words = NAME.fullmatch(name)
     swap, quote = "perp" in name.lower(), words["quote"].replace("PERP", "USD")
     symbol = f"{words['base']}/{quote}:{quote}" if swap else f"{words['base']}/{quote}"
     timeframe = timeframe_seconds(words["timeframe"])
-    import_candles(DATA / name, Target(exchange, symbol, timeframe, create=True), skip_bad=True)
+    import_candles(folder / name, Target(exchange, symbol, timeframe, create=True), skip_bad=True)
     if swap and words["base"] == "XRP":
         import_funding(FUNDING, exchange, symbol)
     Feed.objects.update(enabled=True)

@@ -66,13 +66,13 @@ def test_what_was_filled_in_part_comes_back_as_what_is_left_of_it(bot, close):
     assert (row.status, float(row.amount), row.filled) == ("pending", pytest.approx(whole - 0.004), 0)
 
 
-@pytest.mark.parametrize("stretches", [[120], [1] * 30 + [90], [7] * 17 + [1]])
+@pytest.mark.parametrize("stretches", [[60], [1] * 30 + [30], [7] * 8 + [4]])
 def test_live_gives_the_trades_of_the_backtest_however_the_candles_come(bot, close, stretches):
-    candles = wandering(120)
+    candles = wandering(60)
     run = services.start(bot, START)
     arrive(close, candles, stretches, live.advance_due)
     backtest = expected(bot, candles)
-    assert len(backtest.trades) > 15
+    assert len(backtest.trades) > 7
     assert stored(run) == exact(backtest)
     run.refresh_from_db()
     assert (run.cash, run.position, run.fees) == (backtest.book.cash, backtest.book.position, backtest.book.fees)
