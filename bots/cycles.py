@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
+from typing import TypeAlias
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
@@ -13,22 +15,27 @@ from bots.models import Run
 from markets.models import Feed
 from orchestrator.observability.metrics import CYCLE_RUNS, CYCLES, SIGNAL_LATENCY
 
+# Leads all due runs, tells after each commit, returns how many steps or turns were made.
+Advance: TypeAlias = Callable[[Callable[[], None]], int]
 
-def lead(mode: str, due: Callable[[], QuerySet[Run]], advance_due: Callable[[], int]) -> int:
+
+def lead(mode: str, due: Callable[[], QuerySet[Run]], advance_due: Advance) -> int:
     """Predictions that the due runs are about to ask for, then the runs; returns how many steps or turns were made.
 
     Signal latency is from the moment a candle was stored until all that it caused in this cycle was: that of the last
-    run counts for all, so it is never told better than it was.
+    run counts for all, so it is never told better than it was. That nothing else is due is found out after it.
     """
+    if not Run.objects.filter(mode=mode).exists():
+        return 0  # what is due takes some joins, and most have no live run
     began = time.perf_counter()
     asking = due().filter(market=OuterRef("market"), timeframe=OuterRef("timeframe"))
-    feeds = list(Feed.objects.filter(Exists(asking.order_by())).only("checked_at"))
+    checked = list(Feed.objects.filter(Exists(asking.order_by())).values_list("checked_at", flat=True))
     forecasting.extend(due())
-    moved = advance_due()
+    stored: list[datetime] = []
+    moved = advance_due(lambda: stored.append(timezone.now()))
     if moved:
         CYCLES.labels(mode).observe(time.perf_counter() - began)
         CYCLE_RUNS.labels(mode).inc(moved)
-        now = timezone.now()
-        for feed in feeds:
-            SIGNAL_LATENCY.observe(max((now - (feed.checked_at or now)).total_seconds(), 0.0))
+        for at in checked:
+            SIGNAL_LATENCY.observe(max((stored[-1] - (at or stored[-1])).total_seconds(), 0.0))
     return moved

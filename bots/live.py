@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -54,8 +54,8 @@ def due() -> QuerySet[Run]:
     return Run.objects.filter(hears | moving | Q(Exists(untold)), mode=Mode.LIVE).order_by("id")
 
 
-def advance_due() -> int:
-    """Lead all live runs to where their feeds are; returns how many turns were made.
+def advance_due(stored: Callable[[], None] = lambda: None) -> int:
+    """Lead all live runs to where their feeds are; returns how many turns were made. stored: called after each run's.
 
     What an exchange that does not answer has to be told stays in the rows, for the next time.
     """
@@ -64,6 +64,8 @@ def advance_due() -> int:
         if exchange_id not in silent:
             made, answered = advance(run_id)
             turns += made
+            if made:
+                stored()
             if not answered:
                 silent.add(exchange_id)
     return turns

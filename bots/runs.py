@@ -7,7 +7,7 @@ A stretch of candles and everything it caused is one transaction: after a crash 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -168,9 +168,13 @@ def _failed(run: Run, error: Exception) -> Outcome:
     return Outcome.failure(run, str(error))
 
 
-def advance_due() -> int:
-    """Advance until no run that this worker can have is behind its feed; returns how many steps of runs were made."""
+def advance_due(stored: Callable[[], None] = lambda: None) -> int:
+    """Advance until no run that this worker can have is behind its feed; returns how many steps of runs were made.
+
+    stored: called when a shard has been committed.
+    """
     total = 0
     while moved := advance(due(), STORED):
+        stored()
         total += moved
     return total

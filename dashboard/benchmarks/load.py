@@ -33,11 +33,13 @@ from orchestrator import home
 from orchestrator.benchmarks import Row, own_database, row
 from orchestrator.observability import samples
 from orchestrator.observability.samples import Buckets, Key
+from orchestrator.observability.tasks import SENT
 from orchestrator.servers.ports import LOOPBACK
 
 USER = "load"
 PER_SECOND = 4  # users that come
 UNCACHED_P95_MS, SIGNAL_P95_MS, QUERY_P95_MS = 60.0, 100.0, 5.0
+ADVANCE = "bots.tasks.advance_runs"
 JUDGED_FLEET = 1_000  # bots that the signal's budget is for
 CANDLE_SECONDS = 4.0  # between two closed candles of every market
 # Name of an option -> (its default, least, most, what it is).
@@ -113,14 +115,24 @@ def _beside(
     yield row(f"{name}, candle stored to orders stored, p50", signal.p50, "ms")
     yield row(f"{name}, candle stored to orders stored, p95", signal.p95, "ms",
               SIGNAL_P95_MS if count == JUDGED_FLEET else None)  # fmt: skip
+    yield from _of_it(name, grown)
     yield from _pages(found, f"{name}, pages")
+
+
+def _of_it(name: str, grown: dict[Key, Buckets]) -> Iterator[Row]:
+    """Where that time went: waiting for a worker, then leading the runs."""
+    for what, key in (("waiting for a worker", Key("wait", ADVANCE)), ("leading them", Key("task", ADVANCE))):
+        if key in grown:
+            found = samples.summary(key, grown[key])
+            yield row(f"{name}, {what}, p50", found.p50, "ms")
+            yield row(f"{name}, {what}, p95", found.p95, "ms")
 
 
 def _close(bots: fleet.Fleet, broker: Connection) -> None:
     """A candle of every market closes, and what follows is asked for, as the sync of an exchange does."""
     bots.close()
     for task in settings.CANDLE_TASKS:
-        current_app.send_task(task, connection=broker)
+        current_app.send_task(task, connection=broker, headers={SENT: time.time()})
 
 
 class Found(NamedTuple):
