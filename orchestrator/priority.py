@@ -10,7 +10,7 @@ from pathlib import Path
 # A third of the share that a worker, the database and the event stream have.
 NICE = 5
 # Seconds that one thread may compute while another has its answer from the database and waits to go on: a query of
-# 0.2 ms took 25 ms beside a page that is rendered, with Python's own 0.005.
+# 0.2 ms took 20 to 30 ms beside a page that is rendered, with Python's own 0.005.
 SWITCH_SECONDS = 0.001
 AUTOGROUP = Path("/proc/self/autogroup")
 
