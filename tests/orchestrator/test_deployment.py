@@ -28,7 +28,7 @@ class Counting(BaseHTTPRequestHandler):
         type(self).asked += 1
         text = f"{type(self).asked} for {self.headers.get('Cookie')}".encode()
         self.send_response(200)
-        self.send_header("Cache-Control", "private, no-cache")
+        self.send_header("Cache-Control", "no-store" if "secret" in self.path else "private, no-cache")
         self.send_header("Content-Length", str(len(text)))
         if "sets-cookie" in self.path:
             self.send_header("Set-Cookie", "sessionid=fresh")
@@ -116,11 +116,26 @@ def test_what_sets_a_cookie_and_what_changes_something_is_never_kept(nginx):
     cookie = {"Cookie": "sessionid=ann"}
     assert get(nginx, "/sets-cookie", **cookie) != get(nginx, "/sets-cookie", **cookie)
     assert get(nginx, "/post", "POST", **cookie) != get(nginx, "/post", "POST", **cookie)
+    assert get(nginx, "/secret", **cookie) != get(nginx, "/secret", **cookie)
+
+
+def test_a_page_is_for_one_csrf_secret_as_its_forms_hang_on_it(nginx):
+    assert get(nginx, "/form", Cookie="sessionid=ann; csrftoken=a") != get(
+        nginx, "/form", Cookie="sessionid=ann; csrftoken=b"
+    )
+
+
+def test_who_reloads_a_page_gets_a_new_one(nginx):
+    cookie = {"Cookie": "sessionid=ann"}
+    assert get(nginx, "/reloaded", **cookie) != get(nginx, "/reloaded", Cache_Control="no-cache", **cookie)
 
 
 def test_fragments_and_pages_are_kept_apart(nginx):
     cookie = {"Cookie": "sessionid=ann"}
-    assert get(nginx, "/both", **cookie) != get(nginx, "/both", HX_Request="true", **cookie)
+    fragment = get(nginx, "/both", HX_Request="true", **cookie)
+    assert get(nginx, "/both", **cookie) != fragment
+    back = {"HX_Request": "true", "HX_History_Restore_Request": "true"}
+    assert get(nginx, "/both", **back, **cookie) != fragment
 
 
 def test_every_change_renews_the_cookie_that_proxies_look_at(client, db):
