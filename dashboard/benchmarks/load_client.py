@@ -36,8 +36,12 @@ class Order(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """statuses: how often each came; ms: of every request, from when it was due; cpu: own seconds."""
+    """asked: requests sent; statuses: how often each came, "closed" for a connection that the server ended.
 
+    ms: of every answer, from when it was due; size: bytes of all; cpu: own seconds.
+    """
+
+    asked: int
     statuses: dict[str, int]
     ms: list[float]
     size: int
@@ -88,11 +92,11 @@ def run(order: Order) -> Result:
     numbers = count(time.time_ns())
     visitors = [Visitor(order["port"], _asked(requests, numbers)) for requests in order["visitors"]]
     selector = selectors.DefaultSelector()
-    for visitor in visitors:
-        selector.register(visitor.socket, selectors.EVENT_READ, visitor)
+    for turn, visitor in enumerate(visitors):
+        selector.register(visitor.socket, selectors.EVENT_READ, turn)
     statuses: Counter[str] = Counter()
     taken: list[float] = []
-    began, cpu, size = time.perf_counter(), time.process_time(), 0
+    began, cpu, size, asked = time.perf_counter(), time.process_time(), 0, 0
     # Visitors that come every so often come one after another, not all at once.
     waiting = [(began + order["every"] * turn / len(visitors), turn) for turn in range(len(visitors))]
     end = began + order["seconds"]
@@ -101,9 +105,15 @@ def run(order: Order) -> Result:
         while waiting and waiting[0][0] <= now:
             due, turn = heappop(waiting)
             visitors[turn].ask(due if order["every"] else now)
+            asked += 1
         for key, _ in selector.select(max(0.0, waiting[0][0] - now) if waiting else 0.1):
-            visitor = key.data
-            status = visitor.answered()
+            visitor = visitors[key.data]
+            try:
+                status = visitor.answered()
+            except ConnectionError:
+                statuses["closed"] += 1
+                selector.unregister(visitor.socket)
+                continue
             if status is None:
                 continue
             now = time.perf_counter()
@@ -111,10 +121,11 @@ def run(order: Order) -> Result:
             taken.append(1000.0 * (now - visitor.due))
             size += visitor.size
             if order["every"]:
-                heappush(waiting, (max(now, visitor.due + order["every"]), visitors.index(visitor)))
+                heappush(waiting, (max(now, visitor.due + order["every"]), key.data))
             else:
                 visitor.ask(now)
-    result = Result(dict(statuses), taken, size, time.perf_counter() - began, time.process_time() - cpu)
+                asked += 1
+    result = Result(asked, dict(statuses), taken, size, time.perf_counter() - began, time.process_time() - cpu)
     for visitor in visitors:
         visitor.socket.close()
     return result

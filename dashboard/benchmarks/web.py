@@ -31,6 +31,7 @@ from redis import Redis
 
 from bots import load
 from dashboard.benchmarks.load_client import Order, Result
+from orchestrator import warming
 from orchestrator.benchmarks import Row, own_database, row
 from orchestrator.home import PROJECT
 from orchestrator.servers import children, ports, programs
@@ -41,6 +42,7 @@ MIX = (*CACHED, "/performance/", "/markets/", "/trades/?kind=grid&side=buy", "/e
 CACHED_PER_SECOND, CACHED_MS, MIX_MS = 10_000, 20, 60
 START_SECONDS = 60
 PERCENTILES = (50, 95, 99)
+IDLE = 0.05  # of a core
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -50,16 +52,31 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--seconds", type=float, default=10, help="Of each measurement; default: 10.")
     parser.add_argument("--connections", type=int, default=64, help="That ask for cached pages; default: 64.")
     parser.add_argument("--users", type=int, default=20, help="Who open an uncached page a second; default: 20.")
+    add_settling(parser)
+
+
+def add_settling(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--settle",
+        type=float,
+        default=300,
+        help="Seconds to wait at most until the server has warmed up; default: 300.",
+    )
 
 
 def rows(options: dict[str, Any]) -> list[Row]:
     """Cached pages a second and their times; times of uncached pages; who took how much of the cores."""
-    if not 0 < options["seconds"] <= 600:
-        raise CommandError(f"seconds must be above 0 and at most 600, not {options['seconds']:g}.")
+    check_seconds(options["seconds"])
     with own_database():
         load.seed(options["bots"], options["trades"], options["markets"], USER)
         with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server:
+            server.settle(options["settle"])
             return [*_cached(server, options), *_uncached(server, options)]
+
+
+def check_seconds(seconds: float) -> None:
+    if not 0 < seconds <= 600:
+        raise CommandError(f"seconds must be above 0 and at most 600, not {seconds:g}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,17 @@ class Server:
         """Processor seconds of the web server, its workers included."""
         times = [one.cpu_times() for one in (self.process, *self.process.children(recursive=True))]
         return float(sum(one.user + one.system for one in times))
+
+    def settle(self, seconds: float) -> None:
+        """Wait, so long at most, until its processes have loaded their machine code and do nothing any more."""
+        began = time.monotonic()
+        pause = warming.AFTER_SECONDS + 1
+        while time.monotonic() - began + pause <= seconds:
+            before = self.cpu()
+            time.sleep(pause)
+            if self.cpu() - before < IDLE * pause:
+                return
+            pause = 1.0
 
 
 @contextmanager
@@ -129,7 +157,7 @@ def _get(port: int, path: str, cookie: str) -> http.client.HTTPResponse:
         request.close()
 
 
-def _cookies(port: int) -> str:
+def cookies(port: int) -> str:
     """Of a browser that is logged in and has been sent its CSRF secret."""
     client = Client()
     client.force_login(get_user_model().objects.get(username=USER))
@@ -140,51 +168,57 @@ def _cookies(port: int) -> str:
     return f"{session}; {(answer.getheader('Set-Cookie') or '').partition(';')[0]}"
 
 
-def _request(path: str, cookie: str) -> str:
+def request(path: str, cookie: str) -> str:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\nCookie: {cookie}\r\n\r\n"
 
 
 def _cached(server: Server, options: dict[str, Any]) -> list[Row]:
-    cookie = _cookies(server.port)
-    visitors = [[_request(path, cookie) for path in CACHED] for _ in range(options["connections"])]
+    cookie = cookies(server.port)
+    visitors = [[request(path, cookie) for path in CACHED] for _ in range(options["connections"])]
     order = Order(port=server.port, seconds=options["seconds"], every=0.0, visitors=visitors)
     job = f"cached pages at {options['connections']} connections"
-    result, shares = _loaded(server, order, job)
+    result, shares = loaded(server, order, job)
+    _all_well(result, job)
     rate = sum(result.statuses.values()) / result.seconds
-    return [row(f"{job}, requests/s", rate, "1/s", CACHED_PER_SECOND), *_times(job, result, CACHED_MS), *shares]
+    return [row(f"{job}, requests/s", rate, "1/s", CACHED_PER_SECOND), *times(job, result, CACHED_MS), *shares]
 
 
 def _uncached(server: Server, options: dict[str, Any]) -> list[Row]:
     visitors = []
     for turn in range(options["users"]):
-        cookie = _cookies(server.port)
+        cookie = cookies(server.port)
         paths = [f"{path}{'&' if '?' in path else '?'}fresh={{fresh}}" for path in MIX]
-        visitors.append([_request(path, cookie) for path in paths[turn % len(paths) :] + paths[: turn % len(paths)]])
+        visitors.append([request(path, cookie) for path in paths[turn % len(paths) :] + paths[: turn % len(paths)]])
     order = Order(port=server.port, seconds=options["seconds"], every=1.0, visitors=visitors)
     job = f"uncached mix of {options['users']} users, each a page a second"
-    result, shares = _loaded(server, order, job)
-    return [*_times(job, result, MIX_MS), *shares]
+    result, shares = loaded(server, order, job)
+    _all_well(result, job)
+    return [*times(job, result, MIX_MS), *shares]
 
 
-def _loaded(server: Server, order: Order, job: str) -> tuple[Result, list[Row]]:
-    """What came of an order, and who was busy for how much of the machine. Raises CommandError if a page failed."""
+def loaded(server: Server, order: Order, job: str, beside: Server | None = None) -> tuple[Result, list[Row]]:
+    """What came of an order, and who was busy for how much of the machine. beside: the nginx that was asked."""
     redis = Redis.from_url(settings.REDIS_URL)
-    before = server.cpu(), _redis_cpu(redis)
+
+    def taken() -> dict[str, float]:
+        found = {"web server": server.cpu(), "Redis": _redis_cpu(redis)}
+        return found if beside is None else {**found, "nginx": beside.cpu()}
+
+    before = taken()
     command = [sys.executable, "-m", "dashboard.benchmarks.load_client"]
     done = subprocess.run(command, input=json.dumps(order), capture_output=True, text=True, cwd=PROJECT, check=False)
     if done.returncode:
         raise CommandError(f"{job}: {done.stderr.strip().splitlines()[-1]}")
     result = Result(**json.loads(done.stdout))
-    if set(result.statuses) != {"200"}:
-        raise CommandError(f"{job}: answered {result.statuses}.")
     machine = result.seconds * (os.cpu_count() or 1) / 100
-    busy = {
-        "load generator": result.cpu,
-        "web server": server.cpu() - before[0],
-        "Redis": _redis_cpu(redis) - before[1],
-    }
+    busy = {"load generator": result.cpu} | {who: cpu - before[who] for who, cpu in taken().items()}
     redis.close()
     return result, [row(f"{job}, {who}'s share of the machine", cpu / machine, "%") for who, cpu in busy.items()]
+
+
+def _all_well(result: Result, job: str) -> None:
+    if set(result.statuses) != {"200"}:
+        raise CommandError(f"{job}: answered {result.statuses}.")
 
 
 def _redis_cpu(redis: Redis) -> float:
@@ -192,7 +226,7 @@ def _redis_cpu(redis: Redis) -> float:
     return float(found["used_cpu_sys"] + found["used_cpu_user"])
 
 
-def _times(job: str, result: Result, most: float) -> list[Row]:
+def times(job: str, result: Result, most: float) -> list[Row]:
     values = np.percentile(result.ms, PERCENTILES)
     return [
         row(f"{job}, p{percent}", float(value), "ms", most if percent == 95 else None)

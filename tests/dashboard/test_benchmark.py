@@ -6,7 +6,6 @@ from io import StringIO
 from unittest.mock import patch
 
 import pytest
-from django.contrib.staticfiles.finders import get_finders
 from django.core.management import CommandError, call_command
 
 from bots.benchmarks import engine
@@ -80,20 +79,10 @@ def test_pages_are_measured_against_their_budgets(db, settings):
     assert rows["overview, cached, p95"]["baseline"] == rows["bot page, 304, p95"]["baseline"] == 3
 
 
-@pytest.fixture
-def collected(settings):
-    """Static files are named as they lie in the sources: to compress them takes ten seconds."""
-    names = {name: name for finder in get_finders() for name, _ in finder.list([])}
-    manifest = settings.STATIC_ROOT / "staticfiles.json"
-    manifest.write_text(json.dumps({"version": "1.1", "paths": names, "hash": ""}))
-    yield
-    manifest.unlink()
-
-
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("collected", "redis")
 def test_the_web_server_is_measured_with_the_share_of_who_asks():
-    asked = {"bots": 12, "trades": 240, "markets": 4, "seconds": 0.5, "connections": 4, "users": 2}
+    asked = {"bots": 12, "trades": 240, "markets": 4, "seconds": 0.5, "connections": 4, "users": 2, "settle": 0}
     with patch.object(web, "own_database", nullcontext):
         rows = {row["job"]: row for row in web.rows(asked)}
     cached, mix = "cached pages at 4 connections", "uncached mix of 2 users, each a page a second"

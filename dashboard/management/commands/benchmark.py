@@ -11,7 +11,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from bots.benchmarks import cycle, engine
-from dashboard.benchmarks import api, browser, live, load, pages, preview, web
+from dashboard.benchmarks import api, browser, live, load, nginx, pages, preview, web
 from markets.benchmarks import candles, gateway, indicators
 from orchestrator.benchmarks import Row, Subject
 
@@ -24,6 +24,10 @@ SUBJECTS: dict[str, tuple[Subject, str]] = {
     "candles": (candles, "Storing and loading candles against Django's own ways."),
     "load": (load, "Users on the pages of the real processes, beside ever more running bots."),
     "live": (live, "The event stream with thousands of open pages, the real process; the pages are held beside it."),
+    "nginx": (
+        nginx,
+        "Pages through the shipped nginx over thousands of connections, with the load generator beside it.",
+    ),
     "pages": (pages, "The pages over a thousand bots and a million trades, against their budgets."),
     "preview": (preview, "What the server needs to try a bot while its form is filled in."),
     "web": (web, "Pages straight from the web server, cached and not, with the load generator beside it."),
