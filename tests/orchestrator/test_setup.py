@@ -57,23 +57,26 @@ def test_a_missing_npm_is_told_before_anything_is_installed(setup):
     assert errors == "npm is needed and was not found: install Node.js with npm (Debian: apt-get install npm).\n"
 
 
-def test_where_all_is_installed_no_python_is_started(tmp_path):
-    checkout = tmp_path / "checkout"
-    for folder in ("bin", ".venv/bin", "node_modules"):
-        (checkout / folder).mkdir(parents=True)
+def test_where_all_is_installed_no_python_is_asked(tmp_path):
+    checkout, programs = tmp_path / "checkout", tmp_path / "programs"
+    for folder in (checkout / "bin", checkout / ".venv/bin", checkout / "node_modules", programs):
+        folder.mkdir(parents=True)
     shutil.copy(PROJECT / "bin/setup", checkout / "bin")
-    python = checkout / ".venv/bin/python"
-    python.write_text("#!/bin/sh\necho started >&2\nexit 1\n")
-    python.chmod(0o755)
+    (checkout / ".venv/bin/python").symlink_to(shutil.which("false"))
+    for name in (*PROGRAMS, "sha256sum"):
+        (programs / name).symlink_to(shutil.which(name))
     for source, stamp in (("requirements.txt", ".venv/requirements.txt"), ("package-lock.json", "node_modules/")):
         (checkout / source).write_text(f"what {source} asks for\n")
         digest = hashlib.sha256((checkout / source).read_bytes()).hexdigest()
         (checkout / f"{stamp}.stamp").write_text(f"{digest}\n")
 
     def setup():
-        return subprocess.run(["sh", checkout / "bin/setup"], capture_output=True, text=True, timeout=60)
+        environment = {"PATH": str(programs), "HOME": str(tmp_path)}
+        done = subprocess.run(
+            ["sh", checkout / "bin/setup"], env=environment, capture_output=True, text=True, timeout=60
+        )
+        return done.returncode, done.stdout, done.stderr
 
-    done = setup()
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert setup() == (0, "", "")
     (checkout / "requirements.txt").write_text("one package more\n")
-    assert "started" in setup().stderr, "what has changed is installed"
+    assert setup() == (2, "", "Python 3.11 or 3.12 is needed and was not found: there is no python3.\n")
