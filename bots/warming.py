@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from bots.engine.reactions import closed, react
@@ -16,6 +18,7 @@ BAR = Candles.from_rows([(0, 100.0, 101.0, 99.0, 100.0, 1.0)])
 UNKNOWN = np.full(1, np.nan)
 
 
+@cache
 def load() -> int:
     """Lead every kind through a candle, in a backtest and live; returns how many kinds there are."""
     for kind in KINDS.values():

@@ -9,17 +9,19 @@ import http.client
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from django.conf import settings
 
 from orchestrator import home
 from orchestrator.servers import addresses, children, ports
 from orchestrator.servers.errors import ServerError
+from orchestrator.servers.forks import Preloaded
 from orchestrator.servers.lock import Lock
 from orchestrator.servers.private import PrivateServers
-from orchestrator.servers.programs import PYTHON, programs
+from orchestrator.servers.programs import plans, prepare, programs
 from orchestrator.servers.supervisor import (
     MARK,
     POLL_SECONDS,
@@ -58,15 +60,26 @@ def run(say: Say) -> None:
 
 def _supervise(say: Say) -> None:
     _forget_counts()
-    with _servers() as (servers, environment):
-        started = programs(settings.HOST, settings.PORT, settings.LIVE_PORT, settings.STREAM_MARKETS)
-        with Supervisor(started, environment, say) as supervisor:
-            _bring_up(supervisor, environment, say)
-            while True:
-                time.sleep(POLL_SECONDS)
-                supervisor.look()
-                for name in servers.revive() if servers else []:
-                    say(f"{name} ended and was started again: {home.folder('logs')}")
+    started = programs(settings.HOST, settings.PORT, settings.LIVE_PORT, settings.STREAM_MARKETS)
+    preloaded = Preloaded(plans([*started, prepare()], home.folder("logs")))
+
+    def launched(database_url: str, redis_url: str) -> None:
+        """The servers take as long to answer as the programs to load. A first start compiles before it loads."""
+        environment = _environment(database_url, redis_url)
+        if _is_set_up(environment):
+            preloaded.start(environment)
+
+    with (
+        preloaded,
+        _servers(launched) as (servers, environment),
+        Supervisor(started, environment, say, preloaded) as supervisor,
+    ):
+        _bring_up(supervisor, preloaded, environment, say)
+        while True:
+            time.sleep(POLL_SECONDS)
+            supervisor.look()
+            for name in servers.revive() if servers else []:
+                say(f"{name} ended and was started again: {home.folder('logs')}")
 
 
 def _forget_counts() -> None:
@@ -75,45 +88,73 @@ def _forget_counts() -> None:
         path.unlink()
 
 
-def _bring_up(supervisor: Supervisor, environment: dict[str, str], say: Say) -> None:
+def _bring_up(supervisor: Supervisor, preloaded: Preloaded, environment: dict[str, str], say: Say) -> None:
     """Set up and start, web first: starting all at once, the page somebody waits for would take twice as long."""
-    stamp = home.Stamp(
-        "quickstart",
-        f"{home.sources_digest()} {environment['DATABASE_URL']} {settings.DEBUG} {bool(settings.SILK_PERCENT)}",
-    )
     # When nothing changed since the last start the set-up only makes sure of that, and can come after the first page.
-    is_set_up = stamp.is_set()
+    is_set_up = _is_set_up(environment)
     if not is_set_up:
         _prepare(environment)
+        preloaded.start(environment)
     # Again: a first set-up takes a minute, and somebody else's page would pass for ours.
     _check_ports()
     supervisor.start("web")
     _wait_for_web(supervisor.running[0])
     say(f"Ready: {_address()}   (Ctrl-C stops everything; logs are in {home.folder('logs')})")
     if is_set_up:
-        _prepare(environment)
-    stamp.set()
+        _make_sure(preloaded, environment, say)
+    _stamp(environment).set()
     supervisor.start()
 
 
+def _stamp(environment: dict[str, str]) -> home.Stamp:
+    """Set when everything was set up for these sources, this database and these settings."""
+    sources = f"{home.sources_digest()} {home.kernel_cache().name}"
+    return home.Stamp(
+        "quickstart", f"{sources} {environment['DATABASE_URL']} {settings.DEBUG} {bool(settings.SILK_PERCENT)}"
+    )
+
+
+def _is_set_up(environment: dict[str, str]) -> bool:
+    return _stamp(environment).is_set() and Path(os.environ["NUMBA_CACHE_DIR"]).is_dir()
+
+
 @contextmanager
-def _servers() -> Iterator[tuple[PrivateServers | None, dict[str, str]]]:
+def _servers(launched: Callable[[str, str], None]) -> Iterator[tuple[PrivateServers | None, dict[str, str]]]:
     """The servers to use and the environment that leads to them; those of `services start` when they run."""
     holder = addresses.lock().holder()
     if holder:
-        yield None, _environment()
+        launched(addresses.database_url(), addresses.redis_url())
+        yield None, _environment(addresses.database_url(), addresses.redis_url())
         return
-    servers = PrivateServers("make run")
+    servers = PrivateServers("make run", launched=launched)
     try:
         with servers:
-            yield servers, _environment()
+            yield servers, _environment(addresses.database_url(), addresses.redis_url())
     finally:
         ignore_signals()
 
 
+def _make_sure(preloaded: Preloaded, environment: dict[str, str], say: Say) -> None:
+    """The set-up in a process that has loaded already; what it has to tell is told at its end."""
+    log = home.folder("logs") / "prepare.log"
+    log.unlink(missing_ok=True)
+    child = preloaded.fork("prepare")
+    if child is None:
+        _prepare(environment)
+        return
+    try:
+        status = child.wait()
+    finally:
+        children.kill_group(child.pid)
+    for line in log.read_text().splitlines():
+        say(line)
+    if status != 0:
+        raise ServerError("The set-up failed, for the reason above.")
+
+
 def _prepare(environment: dict[str, str]) -> None:
     """`manage.py prepare`, in a process of its own, as this one read its settings before there was a database."""
-    child = subprocess.Popen([PYTHON, "manage.py", "prepare"], cwd=home.PROJECT, env=environment, process_group=0)
+    child = subprocess.Popen(prepare().command, cwd=home.PROJECT, env=environment, process_group=0)
     try:
         if child.wait() != 0:
             raise ServerError("The set-up failed, for the reason above.")
@@ -122,12 +163,12 @@ def _prepare(environment: dict[str, str]) -> None:
         child.wait()
 
 
-def _environment() -> dict[str, str]:
+def _environment(database_url: str, redis_url: str) -> dict[str, str]:
     return {
         **os.environ,
         "ORCHESTRATOR_HOME": str(home.home()),
-        "DATABASE_URL": addresses.database_url(),
-        "REDIS_URL": addresses.redis_url(),
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
         "PYTHONUNBUFFERED": "1",
         MARK: str(home.home()),
     }

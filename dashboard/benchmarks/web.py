@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -115,7 +116,7 @@ def served(folder: Path) -> Iterator[Server]:
         _wait(child, port, folder / "web.log")
         yield Server(port, psutil.Process(child.pid))
     finally:
-        child.terminate()
+        child.send_signal(signal.SIGTERM)
         child.wait()
 
 

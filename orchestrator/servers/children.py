@@ -9,12 +9,26 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from orchestrator.servers import privileges
 from orchestrator.servers.errors import ServerError
 from orchestrator.servers.privileges import User
 
-Child = subprocess.Popen[bytes]
+
+class Child(Protocol):
+    """A process that we hear the end of, such as a Popen."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, number: int, /) -> None: ...
 
 
 def spawn(
@@ -26,8 +40,11 @@ def spawn(
     needs: Iterable[Path] = (),
     death_signal: int = signal.SIGTERM,
     text: str = "",
+    passed: Sequence[int] = (),
 ) -> Child:
     """Start a process that logs to `log`, reads `text` on standard input and gets `death_signal` when we die.
+
+    Of our open files it has those that are `passed`.
 
     It leads its own session, so that Ctrl-C reaches the supervisor alone, which then stops things in order.
     Raises ServerError when `user` cannot be taken on.
@@ -50,6 +67,7 @@ def spawn(
                 cwd=folder,
                 start_new_session=True,
                 preexec_fn=confine,
+                pass_fds=passed,
             )
         except subprocess.SubprocessError:
             name = user.name if user else "this user"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator import env, home
@@ -13,11 +14,17 @@ from orchestrator.servers.redis import Redis
 
 
 class PrivateServers:
-    """Those of Postgres and Redis that no variable points elsewhere. Use as a context: stopped whatever happens."""
+    """Those of Postgres and Redis that no variable points elsewhere. Use as a context: stopped whatever happens.
 
-    def __init__(self, purpose: str, durable: bool = True) -> None:
+    `launched` is called with the addresses of both as soon as they are known, before they answer.
+    """
+
+    def __init__(
+        self, purpose: str, durable: bool = True, launched: Callable[[str, str], None] = lambda *urls: None
+    ) -> None:
         self._purpose = purpose
         self._durable = durable
+        self._launched = launched
         self._lock = addresses.lock()
         self.postgres: Postgres | None = None
         self.redis: Redis | None = None
@@ -65,13 +72,13 @@ class PrivateServers:
         if not env.given("REDIS_URL"):
             self.redis = Redis(*_place("redis"), durable=self._durable)
             self.redis.launch()
+        database_url = self.postgres.url if self.postgres else ""
+        redis_url = self.redis.url if self.redis else ""
+        self._launched(database_url or env.given("DATABASE_URL"), redis_url or env.given("REDIS_URL"))
         for server in (self.postgres, self.redis):
             if server:
                 server.wait_ready()
-        addresses.write(
-            database_url=self.postgres.url if self.postgres else "",
-            redis_url=self.redis.url if self.redis else "",
-        )
+        addresses.write(database_url=database_url, redis_url=redis_url)
 
 
 def _place(name: str) -> tuple[Path, Path, int, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from orchestrator.servers.forks import Plan
 from orchestrator.servers.supervisor import Program
 
 PYTHON = Path(sys.executable)
@@ -66,3 +67,15 @@ def beat() -> Program:
 def stream() -> Program:
     # What it has heard and not stored yet is asked for by the next sync: nothing is lost by a short end.
     return Program("stream", [PYTHON, "manage.py", "stream_markets"], {"ORCHESTRATOR_PROCESS": "stream"}, _QUICK)
+
+
+def prepare() -> Program:
+    return Program("prepare", [PYTHON, "manage.py", "prepare"], {}, _QUICK)
+
+
+def plans(programs: Iterable[Program], logs: Path) -> dict[str, Plan]:
+    """Of each program how it is forked, with its log in `logs`."""
+    return {
+        name: Plan([str(part) for part in command], dict(environment), str(logs / f"{name}.log"), death_signal)
+        for name, command, environment, _, death_signal in programs
+    }

@@ -10,6 +10,7 @@ from typing import NamedTuple, NoReturn
 
 from orchestrator import home
 from orchestrator.servers import children
+from orchestrator.servers.forks import Preloaded
 from orchestrator.servers.logs import Log
 
 # Marks every process that belongs to a home, so that those a killed supervisor left behind can be found.
@@ -54,10 +55,11 @@ def _raise_stopped(number: int, frame: object) -> NoReturn:
 
 
 class Running:
-    """One program with its process and its log."""
+    """One program with its process and its log; forked from what is preloaded, where that can be."""
 
-    def __init__(self, program: Program, environment: Mapping[str, str]) -> None:
+    def __init__(self, program: Program, environment: Mapping[str, str], preloaded: Preloaded | None = None) -> None:
         self.program = program
+        self._preloaded = preloaded
         self.log = Log(home.folder("logs") / f"{program.name}.log")
         self.child: children.Child | None = None
         self._environment = {**environment, **program.environment}
@@ -69,7 +71,7 @@ class Running:
         self.is_started = True
         self.log.rotate()
         self._started = time.monotonic()
-        self.child = children.spawn(
+        self.child = (self._preloaded and self._preloaded.fork(self.program.name)) or children.spawn(
             self.program.command,
             self.log.path,
             self._environment,
@@ -112,9 +114,15 @@ class Running:
 class Supervisor:
     """Runs programs, started when asked to; leaving the context stops them, the last of the list first."""
 
-    def __init__(self, programs: Sequence[Program], environment: Mapping[str, str], say: Say) -> None:
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        environment: Mapping[str, str],
+        say: Say,
+        preloaded: Preloaded | None = None,
+    ) -> None:
         self._say = say
-        self.running = [Running(program, environment) for program in programs]
+        self.running = [Running(program, environment, preloaded) for program in programs]
 
     def __enter__(self) -> Supervisor:
         return self
@@ -144,5 +152,6 @@ def end_left_over() -> None:
     children.end_orphans(children.started_with(f"{MARK}={home.home()}"), signal.SIGTERM, seconds=5)
 
 
-def _ending(status: int) -> str:
+def _ending(status: int | None) -> str:
+    assert status is not None
     return f"exit status {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"

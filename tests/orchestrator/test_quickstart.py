@@ -32,6 +32,13 @@ def status_of(port, path):
     return answer
 
 
+def answers(port):
+    try:
+        return status_of(port, "/admin/login/") == 200
+    except OSError:
+        return False
+
+
 def pids_of(home, mark):
     return {pid for pid, command in living(home).items() if mark in command}
 
@@ -82,6 +89,16 @@ def test_it_starts_recovers_from_kills_and_stops_without_a_trace(own_home):
         with psycopg.connect(addresses.database_url()) as connection:
             assert connection.execute("SELECT count(*) FROM auth_user").fetchone() == (1,)
         until(lambda: all_programs_run(own_home), 20, lambda: living(own_home))
+
+        # What is shared ends with the process that loaded it, and is loaded again.
+        (parent,), before = pids_of(own_home, "orchestrator-preloaded"), living(own_home)
+        os.kill(parent, signal.SIGKILL)
+        until(
+            lambda: all(pids_of(own_home, mark) - set(before) for mark in PROGRAMS.values()),
+            60,
+            process.output.read_text,
+        )
+        until(lambda: answers(port), 20, process.output.read_text)
         assert stop(process) == 0
         assert process.output.read_text().endswith("Stopped.\n")
     assert living(own_home) == {}
