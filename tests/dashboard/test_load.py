@@ -41,6 +41,7 @@ def test_the_users_stay_on_this_machine_and_are_not_too_many():
     [
         (("load", "--users", "201"), "users must be from 1 to 200, not 201."),
         (("load", "--seconds", "4"), "seconds must be from 5 to 120, not 4."),
+        (("start", "--rounds", "0"), "rounds must be from 1 to 100, not 0."),
         (("live", "--clients", "20001"), "clients must be from 10 to 20,000, not 20001."),
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from bots.benchmarks import cycle, engine
-from dashboard.benchmarks import api, browser, live, load, nginx, pages, preview, web
+from dashboard.benchmarks import api, browser, live, load, nginx, pages, preview, start, web
 from markets.benchmarks import candles, gateway, indicators
 from orchestrator.benchmarks import Row, Subject
 
@@ -30,6 +30,7 @@ SUBJECTS: dict[str, tuple[Subject, str]] = {
     ),
     "pages": (pages, "The pages over a thousand bots and a million trades, against their budgets."),
     "preview": (preview, "What the server needs to try a bot while its form is filled in."),
+    "start": (start, "`make run`: the first page of a later start, and the memory of all its processes."),
     "web": (web, "Pages straight from the web server, cached and not, with the load generator beside it."),
     "indicators": (indicators, "A closed candle of many markets, and reading indicators from the cache."),
 }
