@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +28,15 @@ class Page:
         return self.number + 1
 
 
-def page(query: QueryDict, queryset: Any, size: int) -> Page:
-    """The page that ?page= names: one query."""
+def page(query: QueryDict, queryset: Any, size: int, of_ids: Callable[[Any], Any] | None = None) -> Page:
+    """The page that ?page= names: one query.
+
+    of_ids: makes of the ids of a page what it shows, in the same order: figures are then added up for its rows alone.
+    """
     number = parameters.whole(query, "page", 1, 1, _LAST_PAGE)
     start = (number - 1) * size
-    rows = list(queryset[start : start + size + 1])
+    if of_ids is None:
+        rows = list(queryset[start : start + size + 1])
+    else:
+        rows = list(of_ids(queryset.values("pk")[start : start + size + 1]))
     return Page(rows[:size], number, len(rows) > size)

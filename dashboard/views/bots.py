@@ -30,6 +30,9 @@ SORTS = {
     "created": "created_at",
 }
 DEFAULT_SORT = "-created"
+# Sorts whose columns have to be added up over the runs of every bot.
+FIGURES = ("pnl", "equity", "trades")
+UNSHOWN = ("params", "limits", "market__exchange__ccxt_config")
 # (sort name, label, class of its cells)
 COLUMNS = (
     ("name", "Bot", ""), ("status", "State", ""), ("market", "Market", "wide"), ("kind", "Kind", "wide"),
@@ -48,10 +51,14 @@ def bots(request: HttpRequest) -> HttpResponse:
     found = figures.facets(owned)
     chosen = _filters(request.GET)
     sort = parameters.choice(request.GET, "sort", [sign + name for name in SORTS for sign in ("", "-")], DEFAULT_SORT)
+    listed = figures.with_figures(owned) if sort.lstrip("-") in FIGURES else owned
     shown = page(
         request.GET,
-        figures.sorted_by(_filtered(figures.with_figures(owned), chosen), SORTS, sort),
+        figures.sorted_by(_filtered(listed, chosen), SORTS, sort),
         parameters.whole(request.GET, "size", PAGE_SIZE, 10, MOST),
+        lambda ids: figures.sorted_by(figures.with_figures(Bot.objects.filter(pk__in=ids)), SORTS, sort).defer(
+            *UNSHOWN
+        ),
     )
     lately = figures.lately([bot.pk for bot in shown.rows], now)
     context: dict[str, Any] = {

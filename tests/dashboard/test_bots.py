@@ -4,10 +4,12 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from bots.models import EquitySnapshot, Halt
 from dashboard import figures
+from orchestrator.benchmarks import Queries
 from tests.dashboard.cast import make_bot, make_draft, make_market
 
 
@@ -107,3 +109,14 @@ def test_it_takes_six_queries_however_many_bots(page, owner, market, django_asse
     # session, user, version, facets, bots with figures, sparklines
     with django_assert_num_queries(6):
         page("/bots/")
+
+
+@pytest.mark.parametrize(("sort", "reads_runs"), [("name", False), ("-created", False), ("-pnl", True)])
+def test_figures_are_added_up_for_the_bots_of_the_page_alone(page, owner, market, sort, reads_runs):
+    make_bot(owner, market)
+    with Queries(connection) as queries:
+        page(f"/bots/?sort={sort}&size=10")
+    (listed,) = [query["sql"] for query in queries if "all_halted_at" in query["sql"]]
+    ids = re.search(r'"bots_bot"."id" IN \((SELECT .* LIMIT 11)\)', listed)[1]
+    assert ('"bots_run"' in ids) == reads_runs
+    assert '"params"' not in listed
