@@ -45,13 +45,16 @@ def recorded(bot: Bot) -> Iterator[None]:
 
 
 def enter(bot: Bot) -> Account:
-    """The bot's account, locked until the transaction ends, through the gate.
+    """The bot's account, locked until the transaction ends, through the gate. Raises Refused for one that is gone.
 
     Two that start at once on one account come one after the other, so that the second sees what the first took.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [GATE])
-    return Account.objects.select_for_update(no_key=True, of=("self",)).get(bots=bot)
+    account = Account.objects.select_for_update(no_key=True, of=("self",)).filter(bots=bot).first()
+    if account is None:
+        raise Refused(f"{bot.name} was deleted.")
+    return account
 
 
 def shut() -> None:

@@ -30,7 +30,7 @@ class Limits:
         "No order may bring what the bot holds above this value.",
         unit="quote",
         least=0,
-        most=1e20,
+        most=1e18,  # the largest whole float that JSON's readers take for an integer of 64 bits has 18 zeros
         default=None,
     )
     max_open_orders: int | None = parameter(

@@ -31,10 +31,10 @@ def create(owner: Any, name: str, scope: str, expires_at: datetime | None = None
 
 
 def revoke(token: ApiToken) -> None:
-    """Delete a token; the next request with it is refused."""
+    """Delete a token; the next request with it is refused. Of two who do it at once, one is told of."""
     with transaction.atomic():
-        _say(token, "token_revoked", f"API token {token.name} revoked.")
-        token.delete()
+        if ApiToken.objects.filter(pk=token.pk).delete()[0]:
+            _say(token, "token_revoked", f"API token {token.name} revoked.")
 
 
 def find(text: str, now: datetime) -> ApiToken | None:

@@ -97,8 +97,9 @@ def test(channel: Channel) -> str:
 
 @transaction.atomic
 def delete(channel: Channel) -> None:
-    _say(channel, "channel_deleted", f"Channel {channel.name} deleted.")
-    channel.delete()
+    """Of two who do it at once, one is told of."""
+    if Channel.objects.filter(pk=channel.pk).delete()[0]:
+        _say(channel, "channel_deleted", f"Channel {channel.name} deleted.")
 
 
 def _take(channel: Channel, wishes: Wishes, address: str) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import orjson
+from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.urls import Resolver404, resolve
 from ninja import Router
@@ -14,7 +15,7 @@ from pydantic import AfterValidator, Field
 
 from dashboard.api import rates
 from dashboard.api.authentication import READ
-from dashboard.api.problems import not_found
+from dashboard.api.problems import not_found, too_much
 from dashboard.api.schema import Row, Sent
 
 router = Router(auth=READ, tags=["Batch"])
@@ -67,6 +68,8 @@ def _get(request: HttpRequest, path: str) -> HttpResponse:
         answer = match.func(_inner(request, parts.path, parts.query), *match.args, **match.kwargs)
     except (Resolver404, Http404):
         return not_found(request)
+    except SuspiciousOperation as error:  # too many fields in its query
+        return too_much(request, error)
     found: HttpResponse = answer
     return found
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -56,7 +57,14 @@ def create_bot(request: HttpRequest, response: HttpResponse, new: BotNew) -> Any
 
 @router.patch("/{int:bot_id}", response=BotDetail, auth=TRADE, summary="Change what is sent, leave the rest")
 def change_bot(request: HttpRequest, bot_id: int, change: BotChange) -> Any:
-    bot_input.change(own(owner(request), bot_id), owner(request), change)
+    if change.apply == "now":
+        # Changes of a run come one after the other, and a refusal is recorded.
+        bot_input.change(own(owner(request), bot_id), owner(request), change)
+        return detail(owner(request), bot_id)
+    with transaction.atomic():
+        # Of two that change different settings at once, the second leaves those of the first.
+        list(Bot.objects.owned_by(owner(request)).filter(pk=bot_id).select_for_update().values_list("pk"))
+        bot_input.change(own(owner(request), bot_id), owner(request), change)
     return detail(owner(request), bot_id)
 
 

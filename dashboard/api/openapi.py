@@ -64,9 +64,7 @@ def _possible(path: str, method: str, operation: dict[str, Any], secured: bool) 
     if "{" in path or method == "post":
         found.add(404)
     if operation["parameters"] or "requestBody" in operation:
-        found.add(422)
-    if "requestBody" in operation:
-        found.add(400)
+        found |= {400, 422}
     if method in ("post", "patch"):
         found.add(409)
     if method in ("post", "patch") or path.endswith("/orderbook"):

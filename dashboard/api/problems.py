@@ -8,6 +8,8 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from django.conf import settings
+from django.core.exceptions import SuspiciousOperation, TooManyFieldsSent
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError, ValidationErrorContext
@@ -130,6 +132,13 @@ def _unreachable(request: HttpRequest, error: Any) -> HttpResponse:
     return answer
 
 
+def too_much(request: HttpRequest, error: Any) -> HttpResponse:
+    """What Django refuses to read."""
+    if isinstance(error, TooManyFieldsSent):
+        return problem(400, f"fields must be at most {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:,} in an address.")
+    return problem(400, f"The request cannot be read: {type(error).__name__}.")
+
+
 def _failed(request: HttpRequest, error: Any) -> HttpResponse:
     log.error("%s %s failed", request.method, request.path, exc_info=error)
     return problem(500, "This failed here, and was recorded. It was not your doing.")
@@ -144,6 +153,7 @@ def install(api: NinjaAPI) -> None:
         (AuthenticationError, _unknown),
         (HttpError, _told),
         (Http404, _missing),
+        (SuspiciousOperation, too_much),
         (Exception, _failed),
     ):
         api.add_exception_handler(kind, answer)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -46,14 +47,23 @@ def api_tokens(request: HttpRequest) -> HttpResponse:
     """GET lists the tokens; POST makes one and shows it, this one time: no other page, cache or log has it."""
     form, made = TokenForm(request.user, *([request.POST] if request.method == "POST" else [])), ""
     if form.is_bound and form.is_valid():
-        days = form.cleaned_data["lasts"]
-        ends = timezone.now() + timedelta(days=int(days)) if days else None
-        _, made = tokens.create(request.user, form.cleaned_data["name"], form.cleaned_data["scope"], ends)
-        form = TokenForm(request.user)
+        made = _made(request.user, form)
+        form = TokenForm(request.user) if made else form
     now = timezone.now()
     own = ApiToken.objects.filter(owner_id=request.user.pk)
     context = {"nav": "settings", "form": form, "made": made, "tokens": [_row(token, now) for token in own]}
     return render(request, "dashboard/api_tokens.html", context, status=422 if form.errors else 200)
+
+
+def _made(owner: Any, form: TokenForm) -> str:
+    """The text of a new token; "" when its name was taken a moment ago."""
+    asked = form.cleaned_data
+    ends = timezone.now() + timedelta(days=int(asked["lasts"])) if asked["lasts"] else None
+    try:
+        return tokens.create(owner, asked["name"], asked["scope"], ends)[1]
+    except IntegrityError:
+        form.add_error("name", f"name must be new among your tokens; {asked['name']!r} was taken just now.")
+        return ""
 
 
 def _row(token: ApiToken, now: Any) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +21,7 @@ from dashboard.views.bot_form import TYPED, form_context, render_preview, typed_
 from dashboard.views.fragments import varies, wants_fragment
 from dashboard.views.owned import owned_bot
 
+SEEN = "seen"
 SENT_BESIDE = ("csrfmiddlewaretoken", "then", "rest")
 
 
@@ -42,9 +45,25 @@ def edit_bot(request: HttpRequest, bot_id: int) -> HttpResponse:
     form = own_form_for(bot.kind)(typed, instance=_copy(bot), owner=request.user, trying=fragment)
     if fragment:
         return render_preview(request, form, _released(bot))
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and _was_changed(request, shown):
+        messages.warning(
+            request,
+            f"Nothing was saved: {bot.name} was changed since this form was opened. Below is what you typed; its own "
+            "page tells who changed what. Save again to have what you typed.",
+        )
+    elif request.method == "POST" and form.is_valid():
         return _saved(request, bot, form, alive)
     return _again(request, bot, form, alive)
+
+
+def _seen(shown: dict[str, str]) -> str:
+    """Of the settings that a form was opened with."""
+    return hashlib.blake2b(json.dumps(shown, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _was_changed(request: HttpRequest, shown: dict[str, str]) -> bool:
+    """Whether a form was opened with other settings than there are: sent as it is, it would turn those back."""
+    return request.POST.get(SEEN, _seen(shown)) != _seen(shown)
 
 
 def _sent(request: HttpRequest, shown: dict[str, str]) -> dict[str, Any]:
@@ -62,6 +81,7 @@ def _about(bot: Any, alive: bool) -> dict[str, Any]:
         "bot": bot,
         "alive": alive,
         "heading": f"Edit {bot.name}",
+        "seen": _seen(settings_typed(bot)),
         "kind": KINDS[bot.kind],
         "has_account": True,
         "simulated": bot.account.mode == Mode.PAPER or bot.market.exchange.is_simulated,

@@ -13,7 +13,9 @@ from django.db import connection, connections, transaction
 from bots import backtests, services
 from bots.kinds.parameters import ParamsError
 from bots.models import Backtest, Bot
+from dashboard import tokens
 from dashboard.api import bot_input
+from dashboard.models import ApiToken
 from tests.dashboard.cast import PARAMS, make_account, make_market, make_user
 
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
@@ -23,6 +25,12 @@ WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend
 def cast(transactional_db):
     owner, market = make_user("owner"), make_market()
     return owner, make_account(owner, market), market
+
+
+@pytest.fixture
+def token_of(redis):
+    """The text of a new token that may trade."""
+    return lambda owner: tokens.create(owner, "script", "trade")[1]
 
 
 def while_another_waits(first: Callable[[], Any], second: Callable[[], Any]) -> Any:
@@ -118,3 +126,30 @@ def test_a_bot_renamed_to_a_name_that_is_just_taken_keeps_its_own(cast):
     told = while_another_waits(lambda: services.configure(grid(*cast)), lambda: services.configure(other))
     assert isinstance(told, ParamsError)
     assert Bot.objects.get(pk=other.pk).name == "Other"
+
+
+def test_two_changes_of_different_settings_are_both_kept(cast, token_of, client):
+    bot = grid(*cast)
+    services.configure(bot)
+    other = Bot.objects.get(pk=bot.pk)
+    other.name = "Renamed"
+
+    def patch():
+        headers = {"Authorization": f"Bearer {token_of(cast[0])}"}
+        return client.patch(f"/api/bots/{bot.pk}", {"params": {"lines": 10}}, "application/json", headers=headers)
+
+    told = while_another_waits(lambda: services.configure(other), patch)
+    assert told.status_code == 200
+    bot.refresh_from_db()
+    assert (bot.name, bot.params["lines"]) == ("Renamed", 10)
+
+
+def test_a_token_that_is_made_twice_at_once_is_there_once_and_the_page_says_so(cast, client):
+    owner = cast[0]
+    client.force_login(owner)
+    told = while_another_waits(
+        lambda: tokens.create(owner, "script", "read"),
+        lambda: client.post("/settings/tokens/", {"name": "script", "scope": "read", "lasts": "90"}),
+    )
+    assert (told.status_code, "was taken just now" in told.content.decode()) == (422, True)
+    assert ApiToken.objects.count() == 1

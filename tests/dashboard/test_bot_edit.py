@@ -173,3 +173,19 @@ def test_a_market_without_a_price_says_so(page, client, running):
     Run.objects.update(last_price=None)
     sent = typed(page, running, param_lines="39")
     assert "has no price yet" in client.post(address(running), sent | {"then": "review"}).content.decode()
+
+
+def test_a_form_that_was_opened_before_another_s_change_turns_nothing_back(page, client, draft):
+    """In another tab, through the API, by an administrator: sent as it is, it holds the settings of before."""
+    opened = typed(page, draft, then="save") | {"seen": page(address(draft)).context["seen"]}
+    client.post(address(draft), opened | {"allocation": "750"})
+    answer = client.post(address(draft), opened | {"param_lines": "10"})
+    text = answer.content.decode()
+    assert "was changed since this form was opened" in text
+    draft.refresh_from_db()
+    assert (draft.allocation, draft.params.get("lines", 20)) == (750, 20)
+    assert answer.context["form"]["param_lines"].value() == "10"
+    again = opened | {"seen": answer.context["seen"], "allocation": "750", "param_lines": "10"}
+    assert client.post(address(draft), again).status_code == 302
+    draft.refresh_from_db()
+    assert (draft.allocation, draft.params["lines"]) == (750, 10)

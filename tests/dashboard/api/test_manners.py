@@ -153,3 +153,19 @@ def test_the_schema_is_served_to_those_who_may_ask(ask, db):
 
 def test_a_list_names_every_column_of_its_rows():
     assert list(trades.COLUMNS) == list(trades.TradeRow.model_fields)
+
+
+def test_an_address_with_too_many_fields_is_a_400(ask, db):
+    """Alone and in a batch; it was an error of the server's."""
+    path = "bots?" + "&" * 1500
+    sentence = "fields must be at most 1,000 in an address."
+    assert problem_of(ask(path), 400)["detail"] == sentence
+    (answer,) = ask("batch", {"paths": [f"/api/{path}"]}).data["answers"]
+    assert (answer["status"], answer["body"]["detail"]) == (400, sentence)
+
+
+def test_a_number_that_json_would_not_bring_back_is_refused(ask, draft):
+    """Stored, it came out of the database as a whole number of more than 64 bits, and the bot could not be answered."""
+    answer = ask(f"bots/{draft.pk}", {"limits": {"max_position": 2**64 - 1}}, "PATCH")
+    assert problem_of(answer, 422)["errors"][0]["field"] == "limits.max_position"
+    assert ask(f"bots/{draft.pk}", {"limits": {"max_position": 10**18}}, "PATCH").status_code == 200
