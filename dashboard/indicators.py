@@ -9,14 +9,21 @@ from dashboard import charts
 from markets.indicators import INDICATORS, Indicator, compute
 from markets.series import Candles
 
+# Where traders look whether a market is bought or sold too far; and digits of what is not measured in prices.
+LEVELS = {"rsi": (30, 70), "stochastic": (20, 80), "cci": (-100, 100), "adx": (25,)}
+DIGITS = {"rsi": 1, "stochastic": 1, "cci": 1, "adx": 1, "obv": 0}
+
 
 @cache
 def known() -> dict[str, dict[str, Any]]:
-    """name -> label, short (the label's first words), pane ("price" or "own") and warm_up in candles."""
+    """name -> label, pane ("price" or "own"), warm_up in candles, levels to be drawn, digits (None: of a price)."""
     return {
-        name: {"label": one.label, "short": name.upper(), "pane": one.pane, "warm_up": _warm_up(one)}
+        name: {
+            "label": one.label, "pane": one.pane, "warm_up": _warm_up(one),
+            "levels": LEVELS.get(name, ()), "digits": DIGITS.get(name),
+        }
         for name, one in INDICATORS.items()
-    }
+    }  # fmt: skip
 
 
 def _warm_up(indicator: Indicator) -> int:

@@ -1,7 +1,7 @@
 // A stored backtest: its equity against holding and the fall from the peak, its trades on the candles; or several, as
 // parts of the money they began with.
 
-import { FITTING, fetchJson, grouped, leastMove, makeChart } from "./charts.js";
+import { FITTING, fetchJson, grouped, leastMove, makeChart, told } from "./charts.js";
 
 const { BaselineSeries, LineSeries, AreaSeries } = window.LightweightCharts;
 
@@ -25,14 +25,20 @@ async function single(element) {
   const equity = chart.addSeries(BaselineSeries, { priceLineVisible: false, lineWidth: 2, priceFormat: money, baseValue: { type: "price", price: data.base } });
   const fall = chart.addSeries(AreaSeries, { ...plain, lineWidth: 1, priceFormat: share }, 1);
   const tell = (i) => {
-    if (data.time.length) legend.textContent = `${grouped(data.equity[i], data.digits)} ${data.currency} · held ${grouped(data.held[i], data.digits)} · ${grouped(100 * data.fall[i], 2)} %`;
+    if (!data.time.length) return;
+    legend.replaceChildren(
+      told(`${grouped(data.equity[i], data.digits)} ${data.currency}`, `key ${data.equity[i] < data.base ? "down" : "up"}`),
+      told(`Buy and hold ${grouped(data.held[i], data.digits)}`, "key key-held"),
+      told(`Drawdown ${grouped(100 * data.fall[i], 2)} %`, "key down"),
+    );
   };
   const overlay = () => document.dispatchEvent(new CustomEvent("overlay", { detail: { orders: { side: [], price: [], amount: [] }, trades: data.trades, average_price: null } }));
   paint();
   held.setData(points(data, data.held));
   equity.setData(points(data, data.equity));
   fall.setData(points(data, data.fall));
-  chart.panes().forEach((one, index) => one.setStretchFactor(index ? 1 : 3));
+  fall.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0.05 } });
+  chart.panes().forEach((one, index) => one.setStretchFactor(index ? 1 : 2));
   chart.timeScale().fitContent();
   chart.subscribeCrosshairMove((at) => tell(at.logical === undefined ? data.time.length - 1 : Math.min(Math.max(at.logical, 0), data.time.length - 1)));
   tell(data.time.length - 1);
@@ -55,6 +61,11 @@ async function several(element) {
   }
   paint();
   chart.timeScale().fitContent();
+  // Where nothing is pointed at, the figures below tell how each ended.
+  chart.subscribeCrosshairMove((at) => legend.replaceChildren(...series.flatMap((one, i) => {
+    const point = at.seriesData.get(one);
+    return point ? [told(`${one.options().title} ${grouped(100 * (point.value - 1), 2)} %`, `key key-${(i % 5) + 1}`)] : [];
+  })));
 }
 
 const one = document.getElementById("backtest-equity");

@@ -2,7 +2,7 @@
 // as arrows and the average price of its position. Only the stretch that is looked at is there, and a screen to either
 // side of it; who looks at more time than fits is shown wider candles, made by the server.
 
-import { choose, fetchJson, grouped, leastMove, makeChart, onceEach, palette } from "./charts.js";
+import { chartTools, choose, fetchJson, grouped, leastMove, makeChart, onceEach, palette, told } from "./charts.js";
 import { onChange } from "./live.js";
 import { placeOf, resolution, timeAt } from "./stretch.js";
 
@@ -11,6 +11,7 @@ const { CandlestickSeries, HistogramSeries, LineSeries, LineStyle, createSeriesM
 const CHUNK = 500;
 const MOST = 2_000;
 const NEAR = 20; // candles to an end of what is there
+const FEW = 8; // orders: so many are told on the axis, of more the nearest of each side
 const PAUSE = 120; // ms between two looks at where one has scrolled to
 const element = document.getElementById("candles");
 const settings = JSON.parse(document.getElementById(element.dataset.settings).textContent);
@@ -34,7 +35,7 @@ let generation = 0;
 const layers = { orders: true, trades: true };
 const chosen = new Set(remembered());
 
-const { chart, paint } = makeChart(element, {}, recolour);
+const { chart, paint } = makeChart(element, { timeScale: { rightOffset: 4 } }, recolour);
 const mayAsk = onceEach(element, chart);
 const candles = chart.addSeries(CandlestickSeries, { priceFormat: priceFormat(settings.tick, []) });
 const volume = chart.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false });
@@ -87,10 +88,11 @@ function drawIndicators(colour) {
         {
           color: histogram ? colour.muted : colour[`series-${(hue % 5) + 1}`], lineWidth: 1, priceLineVisible: false,
           lastValueVisible: own && !histogram, crosshairMarkerVisible: false,
-          priceFormat: priceFormat(1e-8, values, own && name === "rsi" ? 1 : settings.digits),
+          priceFormat: priceFormat(1e-8, values, digitsOf(name)),
         },
         own ? pane : 0,
       );
+      if (output === Object.keys(indicators[name])[0]) drawLevels(series, name, colour);
       if (!histogram) hue += 1;
       series.setData(columns.time.map((time, i) => (values[i] === null ? { time } : { time, value: values[i] })));
       lines.push({ name, output, series, values, color: series.options().color });
@@ -100,15 +102,42 @@ function drawIndicators(colour) {
   chart.panes().forEach((one, index) => one.setStretchFactor(index ? 1 : 4));
 }
 
+const digitsOf = (name) => settings.indicators[name].digits ?? settings.digits;
+
+function drawLevels(series, name, colour) {
+  for (const price of settings.indicators[name].levels) {
+    series.createPriceLine({ price, color: colour.muted, lineWidth: 1, lineStyle: LineStyle.Dotted, axisLabelVisible: false });
+  }
+}
+
+/** Orders that are told on the axis: all of a few, of many the nearest buy and the nearest sell. */
+function toldOrders({ price, side }) {
+  if (price.length <= FEW) return new Set(price.keys());
+  const last = columns.close.at(-1);
+  const nearest = {};
+  price.forEach((at, i) => {
+    const best = nearest[side[i]];
+    if (best === undefined || Math.abs(at - last) < Math.abs(price[best] - last)) nearest[side[i]] = i;
+  });
+  return new Set(Object.values(nearest));
+}
+
+function orderLine(i, named, colour) {
+  const { side, price, amount } = overlay.orders;
+  return candles.createPriceLine({
+    price: price[i], color: `${side[i] === "buy" ? colour.gain : colour.loss}${named ? "" : "80"}`, lineWidth: 1,
+    lineStyle: LineStyle.Dotted, axisLabelVisible: named, title: named ? `${side[i]} ${amount[i]}` : "",
+  });
+}
+
 function drawOverlay(colour) {
   for (const line of orderLines) candles.removePriceLine(line);
   orderLines = [];
   marks.setMarkers([]);
   if (!overlay) return;
   if (layers.orders) {
-    orderLines = overlay.orders.price.map((price, i) =>
-      candles.createPriceLine({ price, color: `${overlay.orders.side[i] === "buy" ? colour.gain : colour.loss}80`, lineWidth: 1, lineStyle: LineStyle.Dotted, axisLabelVisible: false }),
-    );
+    const named = toldOrders(overlay.orders);
+    orderLines = overlay.orders.price.map((_, i) => orderLine(i, named.has(i), colour));
   }
   if (overlay.average_price !== null) {
     orderLines.push(candles.createPriceLine({ price: overlay.average_price, color: colour.accent, lineWidth: 1, lineStyle: LineStyle.Dashed, axisLabelVisible: true, title: "average" }));
@@ -134,21 +163,18 @@ function tell(index) {
   const parts = ["open", "high", "low", "close"].map((name) => `${name[0].toUpperCase()} ${grouped(columns[name][index], settings.digits)}`);
   const change = (columns.close[index] / columns.open[index] - 1) * 100;
   legend.replaceChildren(
-    ...(shown === timeframe ? [] : [span(`${shown} candles`, "dim")]),
-    span(parts.join("  "), change < 0 ? "down" : "up"),
-    span(`${change >= 0 ? "+" : ""}${grouped(change, 2)} %`, change < 0 ? "down" : "up"),
-    span(`V ${grouped(columns.volume[index], 2)} ${settings.base}`, "dim"),
+    ...(shown === timeframe ? [] : [told(`${shown} candles`, "dim")]),
+    told(parts.join("  "), change < 0 ? "down" : "up"),
+    told(`${change >= 0 ? "+" : ""}${grouped(change, 2)} %`, change < 0 ? "down" : "up"),
+    told(`V ${grouped(columns.volume[index], 2)} ${settings.base}`, "dim"),
     ...lines.map((line) => {
-      const label = line.output.startsWith(line.name) ? line.output : `${line.name} ${line.output}`;
-      const text = span(`${label} ${grouped(line.values[index], line.name === "rsi" ? 1 : settings.digits)}`, "");
+      const { label } = settings.indicators[line.name];
+      const name = line.output === line.name ? label : `${label} ${line.output.replace("_", " ")}`;
+      const text = told(`${name} ${grouped(line.values[index], digitsOf(line.name))}`, "");
       text.style.color = line.color;
       return text;
     }),
   );
-}
-
-function span(text, className) {
-  return Object.assign(document.createElement("span"), { textContent: text, className });
 }
 
 function say(text) {
@@ -308,11 +334,16 @@ for (const link of document.querySelectorAll("[data-timeframe]")) {
     load().then(() => chart.timeScale().scrollToRealTime());
   });
 }
+const countChosen = () => {
+  document.getElementById("indicators-count").textContent = chosen.size || "";
+};
+countChosen();
 for (const chip of document.querySelectorAll("[data-indicator]")) {
   const name = chip.dataset.indicator;
   chip.setAttribute("aria-pressed", chosen.has(name));
   chip.addEventListener("click", () => {
     if (!chosen.delete(name)) chosen.add(name);
+    countChosen();
     chip.setAttribute("aria-pressed", chosen.has(name));
     try {
       localStorage.setItem("indicators", JSON.stringify([...chosen]));
@@ -330,6 +361,10 @@ for (const chip of document.querySelectorAll("[data-layer]")) {
     drawOverlay(palette());
   });
 }
+chartTools(element.closest("section"), candles, async () => {
+  if (before !== null) await load();
+  chart.timeScale().scrollToRealTime();
+});
 onChange(`market:${settings.market}`, quietly(loadNewer));
 if (botUrl) onChange(element.dataset.topic, quietly(loadOverlay));
 // What a form would have a bot do, in the shape of a bot's own overlay.

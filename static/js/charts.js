@@ -1,6 +1,6 @@
 // What all charts share: colours out of the style sheet, times in the reader's zone, size and theme.
 
-const { createChart, ColorType, CrosshairMode } = window.LightweightCharts;
+const { createChart, ColorType, CrosshairMode, PriceScaleMode } = window.LightweightCharts;
 
 const COLOURS = ["text", "muted", "line", "surface", "gain", "loss", "accent", "accent-soft", "series-1", "series-2", "series-3", "series-4", "series-5"];
 
@@ -51,6 +51,32 @@ export function makeChart(element, extra, recolour) {
   };
   document.addEventListener("themechange", paint);
   return { chart, paint };
+}
+
+/** What the buttons of a chart's card do: a logarithmic scale, the way back to the newest, the whole screen. */
+export function chartTools(card, series, latest) {
+  const tools = {
+    log: (button) => {
+      const on = button.ariaPressed !== "true";
+      button.ariaPressed = on;
+      series.priceScale().applyOptions({ mode: on ? PriceScaleMode.Logarithmic : PriceScaleMode.Normal });
+    },
+    latest,
+    full: () => (document.fullscreenElement ? document.exitFullscreen() : card.requestFullscreen()),
+  };
+  for (const button of card.querySelectorAll("[data-tool]")) {
+    button.hidden = button.dataset.tool === "full" && !document.fullscreenEnabled;
+    button.addEventListener("click", () => tools[button.dataset.tool](button));
+  }
+  card.addEventListener("fullscreenchange", () => {
+    const button = card.querySelector('[data-tool="full"]');
+    button.ariaPressed = document.fullscreenElement === card;
+  });
+}
+
+/** A word of a legend, in the look of the line that it tells about. */
+export function told(text, className) {
+  return Object.assign(document.createElement("span"), { textContent: text, className });
 }
 
 /** Fetch JSON; a session that has ended leads to the log-in page, other faults are thrown with their sentence. */

@@ -36,6 +36,11 @@ function start(element) {
 
   const tell = (index) => {
     const value = data[curve][index];
+    legend.classList.remove("legend-note");
+    if (curve === "drawdown") {
+      legend.textContent = `${grouped(value, data.digits)} ${data.currency} from the highest`;
+      return;
+    }
     const gain = data.change[index];
     const tone = gain > 0 ? "up" : gain < 0 ? "down" : "flat";
     const arrow = gain > 0 ? "▲+" : gain < 0 ? "▼" : "";
@@ -47,7 +52,9 @@ function start(element) {
 
   const draw = (loaded) => {
     data = loaded;
+    element.classList.toggle("chart-empty", !data.time.length);
     if (!data.time.length) {
+      legend.classList.add("legend-note");
       legend.textContent = "No equity recorded in this period yet.";
       series.setData([]);
       return;

@@ -81,6 +81,14 @@ document.addEventListener("submit", (event) => {
   if (event.target.method === "post") setTimeout(() => event.submitter && (event.submitter.disabled = true));
 });
 
+// A menu is closed by what is done elsewhere, and by Escape; the page that one is on is to be seen in the bar.
+const closeMenus = (but) => document.querySelectorAll("details.menu[open]").forEach((menu) => menu.contains(but) || (menu.open = false));
+document.addEventListener("click", (event) => closeMenus(event.target));
+document.addEventListener("keydown", (event) => event.key === "Escape" && closeMenus(null));
+const bar = document.querySelector(".bar-nav");
+const here = bar.querySelector("[aria-current]");
+if (here) bar.scrollLeft = here.offsetLeft - bar.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
+
 const themeSwitch = document.getElementById("theme-switch");
 themeSwitch.hidden = false;
 themeSwitch.addEventListener("click", () => document.dispatchEvent(new CustomEvent("themetoggle")));

@@ -1,6 +1,6 @@
 // A bot's form: whatever is typed is tried on the past at once; the newest answer counts, older ones are dropped.
 
-import { FITTING, grouped, leastMove, makeChart } from "./charts.js";
+import { FITTING, grouped, leastMove, makeChart, told } from "./charts.js";
 
 const { BaselineSeries, LineSeries } = window.LightweightCharts;
 
@@ -30,8 +30,10 @@ function tell(index) {
     legend.textContent = "";
     return;
   }
-  const parts = [`${grouped(data.equity[index], data.digits)} ${data.currency}`, `held ${grouped(data.held[index], data.digits)}`];
-  legend.textContent = parts.join(" · ");
+  legend.replaceChildren(
+    told(`${grouped(data.equity[index], data.digits)} ${data.currency}`, `key ${data.equity[index] < data.base ? "down" : "up"}`),
+    told(`Buy and hold ${grouped(data.held[index], data.digits)}`, "key key-held"),
+  );
 }
 
 function draw() {

@@ -55,9 +55,21 @@ def test_from_log_in_to_the_charts_and_back_without_a_fault(watched):
     expect(page.locator("#candles-legend")).to_contain_text("O ")
     assert page.evaluate(TOO_WIDE) <= 0
 
+    page.get_by_text("Indicators").click()
     for indicator in ("SMA", "RSI"):
         with page.expect_response(re.compile("indicators=.*" + indicator.lower())):
             page.get_by_role("button", name=indicator).click()
+    expect(page.locator("#candles-legend")).to_contain_text("RSI 14")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="RSI")).to_be_hidden()
+    page.get_by_role("button", name="Log", exact=True).click()
+    expect(page.get_by_role("button", name="Log", exact=True)).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Latest").click()
+    page.get_by_role("button", name="Full screen").click()
+    expect(page.get_by_role("button", name="Full screen")).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("document.fullscreenElement.contains(document.querySelector('#candles'))")
+    page.get_by_role("button", name="Full screen").click()
+    expect(page.get_by_role("button", name="Full screen")).to_have_attribute("aria-pressed", "false")
     with page.expect_response(re.compile("timeframe=5m")):
         page.get_by_role("link", name="5m", exact=True).click()
     assert "timeframe=5m" in page.url
