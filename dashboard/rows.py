@@ -197,6 +197,19 @@ def event_rows(events: Iterable[Event], now: datetime) -> list[EventRow]:
     ]
 
 
+def gathered(events: Iterable[Event], now: datetime) -> list[EventRow]:
+    """What was told several times is one row: the newest, with how often. Newest first, as they come."""
+    groups: dict[tuple[Any, ...], list[Event]] = {}
+    for event in events:
+        about = event.data.get("subject", event.message) if isinstance(event.data, dict) else event.message
+        groups.setdefault((event.bot_id, event.code, about), []).append(event)
+    newest = event_rows((alike[0] for alike in groups.values()), now)
+    return [
+        row._replace(code=f"{row.code} · {len(alike)} times") if len(alike) > 1 else row
+        for row, alike in zip(newest, groups.values(), strict=True)
+    ]
+
+
 def details(data: Any) -> list[tuple[str, str]]:
     """The entries of an event's data or a bot's parameters as (words, text)."""
     if not isinstance(data, dict):

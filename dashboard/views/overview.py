@@ -20,6 +20,8 @@ from dashboard.views.kept import kept
 # The page of performance shows longer ones.
 CURVE_PERIODS = PERIODS | performance.PERIODS
 ATTENTION_DAYS = 7
+ATTENTION = 6  # rows, of the newest LOOKED_AT warnings
+LOOKED_AT = 30
 MOST_BOTS = 12
 TRADES = 8
 POSITIONS = 10
@@ -39,6 +41,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     bots = list(figures.first(Bot.objects.owned_by(owner), MOST_BOTS))
     positions = row_columns.positions().filter(owner=owner, status=Position.Status.OPEN)
     halts = figures.halts(owner)
+    warnings = figures.needing_attention(owner, now - timedelta(days=ATTENTION_DAYS))
     context: dict[str, Any] = {
         "nav": "overview",
         "halts": [
@@ -56,7 +59,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             rows.position_row(position, now) for position in positions.order_by("-opened_at", "-id")[:POSITIONS]
         ],
         "trades": rows.trade_rows(figures.latest_trades(owner, TRADES), now),
-        "events": rows.event_rows(figures.needing_attention(owner, now - timedelta(days=ATTENTION_DAYS))[:6], now),
+        "events": rows.gathered(warnings[:LOOKED_AT], now)[:ATTENTION],
         "shares": overview_rows.share_rows(book) if book else [],
         "exposure": overview_rows.exposure(book) if book else [],
         "movers": overview_rows.mover_rows(figures.movers(MOVERS, now - timedelta(days=1))),

@@ -77,6 +77,7 @@ export function begin() {
   for (const part of document.querySelectorAll("[data-live]")) {
     const listener = onChange(part.dataset.live, () => window.htmx.trigger(part, "refresh"));
     if (part.dataset.every) every(Number(part.dataset.every), listener);
+    if (part.dataset.soon) setTimeout(schedule, part.dataset.soon * 1000, listener);
   }
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;

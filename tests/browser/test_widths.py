@@ -81,3 +81,18 @@ def test_what_cannot_be_tried_shows_no_empty_chart(wide, bot):
     wide.get_by_label("Upper price").fill("112")
     expect(wide.get_by_role("heading", name="Had it run")).to_be_visible()
     wide.wait_for_function(PAINTED, arg="#preview-equity")
+
+
+@pytest.mark.parametrize("watched", [390], indirect=True)
+def test_a_phone_shows_what_was_made_beside_every_trade_and_position(watched, bot):
+    log_in(watched.page)
+    for path, figure in (("/trades/", "Realized"), ("/positions/", "Open PnL"), ("/", "Open PnL")):
+        watched.page.goto(path)
+        heading = watched.page.get_by_role("columnheader", name=figure).first
+        heading.scroll_into_view_if_needed()
+        place = heading.bounding_box()
+        assert place["x"] + place["width"] <= 390, path
+    # Where one is, is in sight in the bar, too.
+    watched.page.goto("/markets/")
+    expect(watched.page.locator(".bar-nav [aria-current]")).to_be_in_viewport(ratio=1)
+    assert watched.faults == []

@@ -232,9 +232,17 @@ def test_the_interval_of_the_funding_is_read_off_its_moments(page, swap):
 def test_an_exchange_that_has_told_nothing_yet_is_asked(page, market, redis):
     text = page(f"/markets/{market.pk}/").text_
     assert "The order book is being fetched" in text
-    assert "A spot market has no funding" in text
+    assert "Funding" not in text
     page(f"/markets/{market.pk}/")
     assert list(jobs(redis)) == [("markets.tasks.refresh_quotes", [market.pk])]
+
+
+def test_a_book_that_is_missing_or_old_is_asked_for_soon(page, market, swap):
+    assert 'data-soon="2"' in page(f"/markets/{market.pk}/").text_
+    Quotes.objects.update(book_at=timezone.now())
+    fresh = page(f"/markets/{swap.pk}/").text_
+    assert "data-soon" not in fresh
+    assert fresh.index("Funding") < fresh.index("Order book")  # beside the chart, with the rules
 
 
 def test_what_is_known_from_files_says_that_nobody_can_be_asked(page, market):
