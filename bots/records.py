@@ -165,9 +165,10 @@ def _until(record: Any) -> dict[str, int]:
 def trade_event(row: Trade, trade: ExactTrade, kind: Kind, market: Market) -> Told:
     """A trade in words, with what it was for."""
     verb = "Bought" if row.side == Side.BUY else "Sold"
-    text = f"{verb} {trade.amount:f} {market.base} at {trade.price:f} {market.quote}: {_reason(trade, kind)}."
+    text = f"{verb} {trade.amount:,f} {market.base} at {trade.price:,f} {market.quote}: {_reason(trade, kind)}."
     if row.realized:
-        text += f" Locked in {row.realized:+.2f} {market.quote} before a fee of {trade.fee:.4g}."
+        realized = f"{row.realized:+,.2f}".replace("-", "−")
+        text += f" Locked in {realized} {market.quote} before a fee of {trade.fee:.4g}."
     return Event.Level.INFO, "trade", text, {"number": row.number, "tag": trade.tag}
 
 
@@ -176,10 +177,15 @@ def payment_event(payment: ExactPayment, market: Market) -> Told:
     verb = "Paid" if payment.paid > 0 else "Received"
     held = "long" if payment.position > 0 else "short"
     text = (
-        f"{verb} {abs(payment.paid).normalize():f} {market.quote} of funding, {100 * payment.rate:.6g} % on "
+        f"{verb} {_told(abs(payment.paid))} {market.quote} of funding, {100 * payment.rate:.6g} % on "
         f"{abs(payment.position).normalize():f} {market.base} held {held}."
     )
     return Event.Level.INFO, "funding", text, {}
+
+
+def _told(money: Decimal) -> str:
+    """To the cent; of less than one the four digits that tell it."""
+    return f"{money:,.2f}" if money >= 1 else f"{money:.4g}"
 
 
 def _reason(trade: ExactTrade, kind: Kind) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from math import prod
 from typing import Any, Final, NamedTuple
 
 from django.utils.safestring import SafeString
@@ -28,10 +29,13 @@ FIGURES: Final = {
     "trades": ("Trades", lambda value: formats.number(value, 0)),
     "win_rate": ("Won", formats.percent),
     "profit_factor": ("Profit factor", lambda value: formats.number(value, 2)),
-    "expectancy": ("Expectancy, a trade", lambda value: formats.number(value, 2)),
+    "expectancy": ("Expectancy, a closing order", lambda value: formats.number(value, 2)),
     "fees": ("Fees", lambda value: formats.number(value, 2)),
-    "turnover": ("Turnover, of the money", lambda value: formats.number(value, 2)),
+    "turnover": ("Turnover", formats.times),
 }
+
+
+MONEY: Final = ("expectancy", "fees")
 
 
 # A few good days at the pace of a year are no forecast: these are not told of a shorter period, ms.
@@ -49,6 +53,7 @@ class BacktestRow(NamedTuple):
     trades: str
     asked: SafeString
     progress: str
+    sets: int
 
 
 def backtest_rows(found: Iterable[Backtest], now: datetime) -> list[BacktestRow]:
@@ -67,6 +72,7 @@ def backtest_row(one: Backtest, now: datetime) -> BacktestRow:
         trades=formats.number(metrics.get("trades"), 0),
         asked=formats.when(one.created_at, now),
         progress=formats.percent(one.progress),
+        sets=prod(len(values) for values in one.grid.values()),
     )
 
 
@@ -78,13 +84,17 @@ def figures(one: Backtest) -> list[tuple[str, Any]]:
     """(label, text) of each metric, and the bounds."""
     untold = YEARLY if one.end - one.begin + one.timeframe * 1000 < LEAST_FOR_A_YEAR else ()
     known = {name: value for name, value in one.metrics.items() if name not in untold}
-    found = [(label, text(known.get(name))) for name, (label, text) in FIGURES.items()]
+    found = [(label, _with_unit(name, text(known.get(name)), one)) for name, (label, text) in FIGURES.items()]
     capital = float(one.allocation)
     for name in ("worst", "best"):
         end = one.bounds.get(name)
         text = formats.percent_change(None if end is None else end / capital - 1.0)
         found.insert(1, (f"Return at {name}", text))
     return found
+
+
+def _with_unit(name: str, text: str, one: Backtest) -> str:
+    return f"{text} {one.market.quote}" if name in MONEY and text != formats.NOTHING else text
 
 
 class SetRow(NamedTuple):

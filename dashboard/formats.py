@@ -66,6 +66,11 @@ def percent(ratio: Number) -> str:
     return NOTHING if ratio is None else number(float(ratio) * 100, 2) + "\u202f%"
 
 
+def times(ratio: Number) -> str:
+    """2.5 as "2.50 ×": so many times what it is a part of."""
+    return NOTHING if ratio is None else number(ratio, 2) + "\u202f×"
+
+
 def change(value: Number, text: str) -> SafeString:
     """A gain or loss told three ways: colour, arrow and sign. `text` is the formatted value."""
     if value is None:

@@ -111,7 +111,7 @@ def _trades(found: dict[str, Any], currency: str) -> list[tuple[str, Any, str]]:
         ("Profit factor", formats.number(found["profit_factor"], 2), "Gains of those that won over losses of others."),
         ("Expectancy", formats.money_change(found["expectancy"], currency), "Mean result of a closing order."),
         ("Fees", formats.money(found["fees"], currency), "Of all trades."),
-        ("Turnover", formats.number(found["turnover"], 2), "Bought and sold, over the mean equity."),
+        ("Turnover", formats.times(found["turnover"]), "Bought and sold, over the mean equity."),
         ("Exposure now", formats.percent(found["exposure"]), "What open positions are worth, of the equity."),
     ]
 

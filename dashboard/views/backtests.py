@@ -48,7 +48,7 @@ def new_backtest(request: HttpRequest) -> HttpResponse:
     accounts = list(accounts_of(request.user))
     markets = bot_form.offered_markets(accounts, parameters.whole(request.GET, "market", 0, 0, 2**31 - 1), kind)
     if kind is None or not markets:
-        return bot_form.choose_kind(request, markets, "New backtest")
+        return bot_form.choose_kind(request, markets, "New backtest", nav="backtests")
     posted = request.method == "POST"
     typed = bot_form.posted(request) if posted else bot_form.typed_or_suggested(request, kind, accounts, markets)
     form = backtest_form_for(kind.slug)(typed, owner=request.user, trying=True)

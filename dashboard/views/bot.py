@@ -108,7 +108,7 @@ def _run_figures(bot: Any, run: Run | None, now: datetime) -> list[dict[str, Any
     currency = bot.market.quote
     figures_: list[dict[str, Any]] = [
         {
-            "label": "Profit and loss",
+            "label": "PnL",
             "value": formats.money_change(bot.pnl, currency),
             "note": formats.percent_change(formats.share(bot.pnl, bot.given or bot.allocation)),
             "hint": "Equity less allocation, over all runs; open position at the last price.",
@@ -130,7 +130,7 @@ def _run_figures(bot: Any, run: Run | None, now: datetime) -> list[dict[str, Any
         {
             "label": "Trades",
             "value": formats.number(bot.trades_count, 0),
-            "note": f"{bot.open_orders} orders open",
+            "note": f"{bot.open_orders} order{'s' * (bot.open_orders != 1)} open",
         },
         {
             "label": "Running for" if run.stopped_at is None else "Ran for",

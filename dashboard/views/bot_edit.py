@@ -16,7 +16,7 @@ from bots.kinds import KINDS
 from bots.models import Bot, Mode, Run
 from bots.services.configuration import differences
 from dashboard import changes
-from dashboard.forms import OwnBotForm, own_form_for, settings_typed
+from dashboard.forms import USUAL_DAYS, OwnBotForm, own_form_for, settings_typed
 from dashboard.views.bot_form import TYPED, form_context, render_preview, typed_in_address
 from dashboard.views.fragments import varies, wants_fragment
 from dashboard.views.owned import owned_bot
@@ -38,7 +38,7 @@ def edit_bot(request: HttpRequest, bot_id: int) -> HttpResponse:
         messages.warning(request, f"{bot.name} is of the kind {bot.kind}, which is not installed.")
         return redirect(bot)
     alive = bot.status in services.ALIVE
-    shown = settings_typed(bot)
+    shown = settings_typed(bot) | {"days": USUAL_DAYS}
     sent = _sent(request, shown) if request.method == "POST" else {}
     typed = sent or (shown | typed_in_address(request) if TYPED in request.GET else shown)
     fragment = wants_fragment(request) and request.method == "GET"

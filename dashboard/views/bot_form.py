@@ -14,7 +14,16 @@ from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.models import Account, Backtest, Balance, Bot
 from dashboard import parameters
-from dashboard.forms import USUAL_MONEY, OwnBotForm, accounts_of, groups, own_form_for, settings_typed, suggested
+from dashboard.forms import (
+    USUAL_DAYS,
+    USUAL_MONEY,
+    OwnBotForm,
+    accounts_of,
+    groups,
+    own_form_for,
+    settings_typed,
+    suggested,
+)
 from dashboard.preview import preview
 from dashboard.views.fragments import varies, wants_fragment
 from dashboard.views.markets import chart_settings, stored_timeframes
@@ -110,10 +119,12 @@ def offered_markets(accounts: list[Account], chosen: int, kind: Kind | None) -> 
     return [(pk, f"{symbol} · {exchange}") for pk, symbol, exchange in rows]
 
 
-def choose_kind(request: HttpRequest, markets: list[tuple[int, str]], heading: str = "New bot") -> HttpResponse:
+def choose_kind(
+    request: HttpRequest, markets: list[tuple[int, str]], heading: str = "New bot", nav: str = "bots"
+) -> HttpResponse:
     market = parameters.whole(request.GET, "market", 0, 0, 2**31 - 1)
     context = {
-        "nav": "bots",
+        "nav": nav,
         "heading": heading,
         "kinds": list(KINDS.values()),
         "market": market,
@@ -148,7 +159,7 @@ def _of_backtest(request: HttpRequest, backtest: Backtest, accounts: list[Accoun
         allocation=backtest.allocation, params=backtest.params | chosen, limits=backtest.limits,
     )  # fmt: skip
     name = _free_name(request, f"{KINDS[backtest.kind].label} {backtest.market.base}")
-    return settings_typed(bot) | {"name": name, "account": str(account.pk) if account else ""}
+    return settings_typed(bot) | {"name": name, "account": str(account.pk) if account else "", "days": USUAL_DAYS}
 
 
 def posted(request: HttpRequest) -> dict[str, str]:
@@ -162,7 +173,7 @@ def typed_or_suggested(
     if TYPED in request.GET:
         return typed_in_address(request)
     if bot := _source(request):
-        return settings_typed(bot) | {"name": f"{bot.name} copy"[:80]}
+        return settings_typed(bot) | {"name": f"{bot.name} copy"[:80], "days": USUAL_DAYS}
     if backtest := _backtest(request):
         return _of_backtest(request, backtest, accounts)
     wanted = parameters.whole(request.GET, "market", 0, 0, 2**31 - 1)

@@ -207,3 +207,17 @@ def test_candles_that_the_period_lacks_are_told_in_a_line(page, market, start):
     assert "are missing; the exchange has none of 4 of them." in page(address).text_
     gaps.declare(market.pk, 60, [(hole, hole + 600_000)])
     assert "10 candles of this period are missing: the exchange has none there" in page(address).text_
+
+
+def test_choosing_what_to_try_is_a_page_of_backtests(page):
+    text = page("/backtests/new/").text_.partition("</nav>")[0]
+    assert 'aria-current="page"' in text.partition("Backtests")[0].rpartition("<a")[2]
+    assert 'aria-current="page"' in page("/bots/new/").text_.partition("Bots</a>")[0].rpartition("<a")[2]
+
+
+def test_money_and_multiples_have_their_units(page, start):
+    found = start()
+    tasks.run_backtests()
+    figures = dict(backtest_rows.figures(Backtest.objects.get(pk=found.pk)))
+    assert figures["Fees"].endswith(" USDT")
+    assert figures["Turnover"].endswith("\u202f×")

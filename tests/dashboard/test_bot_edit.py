@@ -189,3 +189,8 @@ def test_a_form_that_was_opened_before_another_s_change_turns_nothing_back(page,
     assert client.post(address(draft), again).status_code == 302
     draft.refresh_from_db()
     assert (draft.allocation, draft.params["lines"]) == (750, 10)
+
+
+def test_the_stretch_that_it_is_tried_on_is_marked(page, bot):
+    text = page(f"/bots/{bot.pk}/edit/").text_
+    assert "checked" in text.partition('name="days" value="90"')[2].partition(">")[0]

@@ -72,3 +72,8 @@ def test_a_time_carries_its_exact_moment():
 def test_a_millisecond_beyond_the_calendar_is_no_time():
     assert formats.from_ms(2**53) is None
     assert formats.from_ms(0) == at("1970-01-01T00:00:00")
+
+
+def test_times_say_what_they_multiply():
+    assert formats.times(2.5) == "2.50\u202f×"
+    assert formats.times(None) == "–"
