@@ -78,4 +78,9 @@ def cells(line: Line) -> list[str]:
 
 
 def _times(percentiles: dict[int, float]) -> str:
-    return " / ".join(f"{value:.3g}" for value in percentiles.values()) + " ms" if percentiles else "–"
+    return " / ".join(map(_milliseconds, percentiles.values())) + " ms" if percentiles else "–"
+
+
+def _milliseconds(value: float) -> str:
+    """In three digits, without an exponent: 0.558, 85, 1,140."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

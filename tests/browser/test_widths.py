@@ -70,6 +70,9 @@ def test_a_backtests_chart_offers_no_orders_as_it_has_none(wide, bot, redis):
     wide.goto(f"/backtests/{asked.pk}/")
     expect(wide.locator("[data-layer=trades]")).to_be_visible()
     expect(wide.locator("[data-layer=orders]")).to_have_count(0)
+    expect(wide.locator("#backtest-legend")).to_contain_text("Drawdown")
+    wide.set_viewport_size({"width": 390, "height": 900})
+    assert wide.evaluate(TOO_WIDE) <= 0
 
 
 def test_what_cannot_be_tried_shows_no_empty_chart(wide, bot):
