@@ -271,10 +271,11 @@ def advance(
             )  # fmt: skip
         run["price"] = closes[i]
         told = signals[i] if i == signal else 0
-        if (told != 0 or time[i] >= run["wake_time"]) and run["status"] == RUNNING:
+        asked = (told != 0 or time[i] >= run["wake_time"]) and run["status"] == RUNNING
+        if asked:
             on_bar(run, orders, setup, params, notes, told, inputs[i * width : (i + 1) * width])
-        judge(run, orders, setup, notes)
-        watch(run, orders)
+        if judge(run, orders, setup, notes) or asked:
+            watch(run, orders)
         curve[i] = equity(run, closes[i])
         i += 1
         if signal < i:

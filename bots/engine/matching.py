@@ -152,15 +152,23 @@ def act(on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any
 
 
 @inlined
+def asleep(run: Any, price: float) -> bool:
+    """True when nothing acts at a price or on the way to it, nor follows it: watch() was asked after all that did."""
+    return bool(run["wake_low"] < price < run["wake_high"])
+
+
+@inlined
 def settle(
     on_fill: Any, run: Any, orders: Any, setup: Any, params: Any, notes: Any, trades: Any, since: float, left: int
 ) -> int:
     """Everything that acts at run["price"], reached from `since`; returns how many actions are left of the bound."""
-    slot = first_executable(orders, run["price"], since)
-    while slot >= 0 and left > 0:
-        act(on_fill, run, orders, setup, params, notes, trades, slot)
-        left -= 1
+    while left > 0 and not asleep(run, run["price"]):
         slot = first_executable(orders, run["price"], since)
+        if slot < 0:
+            break
+        act(on_fill, run, orders, setup, params, notes, trades, slot)
+        watch(run, orders)
+        left -= 1
     return left
 
 
@@ -172,16 +180,25 @@ def travel(
 
     On the way trailing stops only move away from the price, so it is enough to move them at the end.
     """
-    while left > 0:
+    while left > 0 and not asleep(run, target):
         slot = next_touched(orders, run["price"], target)
         if slot < 0:
             break
         run["price"] = orders[slot]["price"]
         act(on_fill, run, orders, setup, params, notes, trades, slot)
+        watch(run, orders)
         left = settle(on_fill, run, orders, setup, params, notes, trades, run["price"], left - 1)
     run["price"] = target
-    follow(orders, target)
+    lead_along(run, orders)
     return left
+
+
+@inlined
+def lead_along(run: Any, orders: Any) -> None:
+    """Let trailing stops and alarms follow the run's price, where one may."""
+    if not asleep(run, run["price"]):
+        follow(orders, run["price"])
+        watch(run, orders)
 
 
 @inlined
@@ -212,19 +229,23 @@ def walk(
     second: float,
     close: float,
 ) -> None:
-    """Lead the run along a bar whose open is run["price"], reached from `since`, by its two extremes to its close."""
+    """Lead the run along a bar whose open is run["price"], reached from `since`, by its two extremes to its close.
+
+    Every look at all orders costs, so the two prices that can wake the run are known at any moment of it, before and
+    after: what lies between them needs no look.
+    """
     limit = most_fills(len(orders))
     left = settle(on_fill, run, orders, setup, params, notes, trades, since, limit)
-    follow(orders, run["price"])
-    watch(run, orders)
-    if min(first, second) > run["wake_low"] and max(first, second) < run["wake_high"] and left > 0:
-        run["price"] = close  # the rest of the bar touches nothing
+    lead_along(run, orders)
+    if asleep(run, first) and asleep(run, second) and left > 0:
+        run["price"] = close
         return
     left = travel(on_fill, run, orders, setup, params, notes, trades, first, left)
     left = travel(on_fill, run, orders, setup, params, notes, trades, second, left)
     left = travel(on_fill, run, orders, setup, params, notes, trades, close, left)
     if left <= 0:
         cancel_all(orders)
+        watch(run, orders)
         run["status"] = FAILED
         note(run, notes, TOO_MANY_FILLS, -1, float(limit))
 

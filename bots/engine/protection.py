@@ -89,12 +89,12 @@ def floor_of(run: Any, setup: Any) -> float:
 
 
 @inlined
-def judge(run: Any, orders: Any, setup: Any, notes: Any) -> None:
-    """At a close: hold the entries or end the run when a limit is reached."""
+def judge(run: Any, orders: Any, setup: Any, notes: Any) -> bool:
+    """At a close: hold the entries or end the run when a limit is reached. True when one is."""
     equity = run["cash"] + run["position"] * run["price"]
     run["peak"] = max(run["peak"], equity)
     if run["status"] != RUNNING or equity > floor_of(run, setup):
-        return
+        return False
     fall = 1.0 - equity / run["peak"]
     if setup["max_drawdown"] > 0.0 and equity <= run["peak"] * (1.0 - setup["max_drawdown"]):
         keep = setup["keep_at_drawdown"] != 0.0
@@ -102,6 +102,7 @@ def judge(run: Any, orders: Any, setup: Any, notes: Any) -> None:
         notes[run["notes"] - 1]["value"] = 100.0 * fall
     else:
         hold(run, orders, notes, run["day_end"], HELD_DAILY_LOSS, run["day_equity"] - equity)
+    return True
 
 
 @inlined

@@ -18,7 +18,7 @@ from bots.engine.types import FUNDING, NOTE, ORDER, RUN, SPAN, TRADE
 from markets.series import Candles, Column, Times
 
 ROOM = 512  # trades and notes a buffer holds beyond what one bar may bring,
-BARS_A_TRADE = 16  # and one more for so many bars
+BARS_A_TRADE = 32  # and one more for so many bars
 SMALL_ROOM = 4096  # of a buffer that is emptied and used again: it stays in the processor's cache
 Signals = np.ndarray[Any, np.dtype[np.int8]]
 
@@ -115,7 +115,8 @@ def _of_one_kind(engines: list[Engine], stretches: list[Stretch], laid: Sequence
     setups, params = _one([engine.setup for engine in engines]), _one([engine.vector for engine in engines])
     call = program(engines[0].kind)
     slots = max(len(engine.orders) for engine in engines)
-    # Memory that nothing is written to costs nothing; a call that has to be made again does.
+    # A call that has to be made again costs more than room that stays empty; but what is freed at once beyond twice the
+    # curve goes back to the system, and comes again page by page: half of the time of a run in which little happens.
     room, spare = most_fills(slots) + ROOM + len(curve) // BARS_A_TRADE, (np.empty(1, RUN), np.empty(slots, ORDER))
     parts: dict[int, list[tuple[Records, Records]]] = defaultdict(list)
     run_at = bar_at = 0
