@@ -42,10 +42,10 @@ UNKNOWN: Final = 2
 # Averages that are the same on paper differ by float noise; nearer than this part of them, numbers are equal.
 NOISE: Final = 1e-12
 MOST_RULES: Final = 7  # bits of a signal
-STRIP: Final = 1 << 15  # bars whose signs are looked at together: every temporary stays in the processor's cache
+STRIP: Final = 1 << 17  # bars whose signs are looked at together: every temporary stays in the processor's cache
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def write_signs(left: Any, right: Any, signs: Any) -> None:
     """-1, 0 or 1 for each pair of numbers, UNKNOWN where one of them is NaN; int8, same shape."""
     for i in range(len(left)):

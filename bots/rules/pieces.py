@@ -22,7 +22,7 @@ from markets.series import Column as Floats
 # Source -> its values at the bars of a piece, shape (bars,).
 Piece: TypeAlias = dict[Source, Floats]
 MOST_LEAD: Final = 200_000  # candles
-TOGETHER: Final = 8  # blocks of a piece when nothing has to be computed: 256 KB a source
+LONG: Final = 8 * BLOCK  # candles of a piece when nothing has to be computed: 256 KB a source
 
 
 def lead(wanted: Iterable[Source], timeframe: int) -> int:
@@ -90,14 +90,18 @@ def pieces(
             groups[key].add(source)
         else:
             whole[source] = more[source.name] if source.name in more else getattr(candles, source.name)
-    own = blocks(candles.time, timeframe, BLOCK, 0)
-    together = 1 if groups else TOGETHER
-    for number in range(0, len(own), together):
-        rows = slice(own[number].first, own[min(number + together, len(own)) - 1].end)
+    for number, rows in enumerate(_rows(candles, timeframe, bool(groups))):
         piece = {source: column[rows] for source, column in whole.items()}
         for group in groups.values():
             group.compute(piece, number)
         yield rows, piece
+
+
+def _rows(candles: Candles, timeframe: int, by_block: bool) -> list[slice]:
+    """Of each piece. Blocks are looked for only where something is computed over them."""
+    if by_block:
+        return [slice(block.first, block.end) for block in blocks(candles.time, timeframe, BLOCK, 0)]
+    return [slice(first, min(first + LONG, len(candles))) for first in range(0, len(candles), LONG)]
 
 
 def _whole(source: Source, candles: Candles, timeframe: int) -> Floats:
