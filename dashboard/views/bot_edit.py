@@ -38,9 +38,10 @@ def edit_bot(request: HttpRequest, bot_id: int) -> HttpResponse:
         messages.warning(request, f"{bot.name} is of the kind {bot.kind}, which is not installed.")
         return redirect(bot)
     alive = bot.status in services.ALIVE
-    shown = settings_typed(bot) | {"days": USUAL_DAYS}
+    shown = settings_typed(bot)
     sent = _sent(request, shown) if request.method == "POST" else {}
-    typed = sent or (shown | typed_in_address(request) if TYPED in request.GET else shown)
+    first = shown | {"days": USUAL_DAYS}
+    typed = sent or (first | typed_in_address(request) if TYPED in request.GET else first)
     fragment = wants_fragment(request) and request.method == "GET"
     form = own_form_for(bot.kind)(typed, instance=_copy(bot), owner=request.user, trying=fragment)
     if fragment:

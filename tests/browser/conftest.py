@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
+
 import pytest
+from django.core.signals import request_finished, request_started
 
 from bots import equity
 from dashboard import live
@@ -18,10 +22,37 @@ def bot(transactional_db):
     return made
 
 
+@contextmanager
+def all_answered():
+    """Wait in the end for what was asked: a page that was left is rendered all the same, and reads the tables."""
+    asked, changed = 0, threading.Condition()
+
+    def count(by):
+        nonlocal asked
+        with changed:
+            asked += by
+            changed.notify_all()
+
+    def begins(**_):
+        count(1)
+
+    def ends(**_):
+        count(-1)
+
+    request_started.connect(begins)
+    request_finished.connect(ends)
+    yield
+    with changed:
+        finished = changed.wait_for(lambda: asked <= 0, timeout=30)
+    request_started.disconnect(begins)
+    request_finished.disconnect(ends)
+    assert finished, f"{asked} requests are still being answered"
+
+
 @pytest.fixture
 def site(live_server, settings, bot):
     """The pages and their event stream on real sockets; gives the address."""
-    with served(live.Live(Hub())) as application:
+    with served(live.Live(Hub())) as application, all_answered():
         settings.PORT = live_server.thread.port
         settings.LIVE_PORT = application.port
         yield live_server.url
