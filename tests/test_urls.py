@@ -40,7 +40,7 @@ EVERYBODYS = {
     "logout",
 }
 # Asked for without a form they lead elsewhere.
-FORMS = {"settings-password", "market-watch"}
+FORMS = {"settings-currency", "settings-password", "market-watch"}
 STAFFS = {"system"}
 OWNERS = {
     "backtest",

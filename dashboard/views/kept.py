@@ -27,6 +27,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.crypto import salted_hmac
 
 from dashboard import page_versions
+from dashboard.views.currency import preferred
 from dashboard.views.fragments import View, wants_fragment
 from orchestrator import cache, notify
 from orchestrator.page_store import Keepable
@@ -87,7 +88,8 @@ def _place(request: HttpRequest, page: str, subject: int | None) -> _Place:
     rank = (user.get_username(), user.is_staff, user.is_superuser)
     version = _digest(found.marks, rank, getattr(staticfiles_storage, "manifest_hash", ""))
     shape = "fragment" if wants_fragment(request) else "page"
-    key = _digest(user.pk, request.session.session_key, shape, request.build_absolute_uri())
+    shown_first = preferred(request)
+    key = _digest(user.pk, request.session.session_key, shape, shown_first, request.build_absolute_uri())
     secret = salted_hmac("dashboard.views.kept", request.META["CSRF_COOKIE"]).hexdigest()
     keepable = Keepable(request.resolver_match.view_name, _topics(page, user.pk, found.market))  # type: ignore[union-attr]
     return _Place(f"{user.pk}:{key}", version, f'W/"{_digest(key, version, secret)}"', keepable)

@@ -14,6 +14,7 @@ from dashboard import figures, formats, overview_rows, parameters, performance, 
 from dashboard.books import Book
 from dashboard.figures import PERIODS
 from dashboard.scope import Owner
+from dashboard.views import currency
 from dashboard.views.fragments import varies, wants_fragment
 from dashboard.views.kept import kept
 
@@ -71,8 +72,9 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 def chosen_book(request: HttpRequest, books: list[Book]) -> Book | None:
+    own = {book.key: book for book in books}
     key = request.GET.get("book", "")
-    return next((book for book in books if book.key == key), books[0] if books else None)
+    return own.get(key) or next((own[one] for one in currency.first(request, own)), None)
 
 
 def _totals(book: Book) -> list[dict[str, Any]]:

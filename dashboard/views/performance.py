@@ -13,6 +13,7 @@ from dashboard import parameters, performance_rows, rows, standings
 from dashboard import performance as performances
 from dashboard.performance import PERIODS
 from dashboard.standings import Standing
+from dashboard.views import currency
 from dashboard.views.fragments import varies
 
 USUAL = "30d"
@@ -103,7 +104,7 @@ def days_csv(request: HttpRequest) -> HttpResponse:
 def _asked(request: HttpRequest, since: datetime | None) -> tuple[list[Standing], list[str], str]:
     """Standings, the books there are, and the one asked for: the first where it is none of them, "" without any."""
     found = standings.standings(request.user, since)
-    keys = standings.keys(found)
+    keys = currency.first(request, standings.keys(found))
     return found, keys, parameters.choice(request.GET, "book", keys, keys[0] if keys else "")
 
 

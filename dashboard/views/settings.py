@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from dashboard.scope import Owner
+from dashboard.views.currency import CurrencyForm, preferred
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -75,6 +76,7 @@ def _page(request: HttpRequest, profile_form: Any = None, password_form: Any = N
     context = {
         "nav": "settings",
         "profile": profile_form or ProfileForm(instance=request.user),
+        "currency": CurrencyForm(request.user, {"currency": preferred(request)}),
         "password": password_form or OwnPasswordForm(request.user),
     }
     wrong = any(form is not None and form.errors for form in (profile_form, password_form))

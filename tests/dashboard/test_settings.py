@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth import get_user_model
 
-from tests.dashboard.cast import make_user
+from tests.dashboard.cast import make_bot, make_market, make_user
 
 NEW = "a longer horse 77"
 
@@ -69,3 +69,31 @@ def test_settings_are_the_visitors_own(page, db):
     make_user("rich", email="rich@example.org")
     assert "rich@example.org" not in page("/settings/").text_
     assert page("/settings/password/").headers["Location"] == "/settings/"
+
+
+@pytest.fixture
+def euros(bot):
+    """A bot in EUR beside one in USDT, which has more in it."""
+    return make_bot(bot.owner, make_market("BTC/EUR"), "In euros", equity="10")
+
+
+def first_shown(page):
+    return page("/").context["book"].currency, page("/performance/").context["book"]
+
+
+def test_the_currency_that_was_chosen_comes_first(page, send, euros, redis):
+    assert first_shown(page) == ("USDT", "paper:USDT")
+    assert send("/settings/currency/", currency="EUR").status_code == 302
+    assert first_shown(page) == ("EUR", "paper:EUR")
+    assert page("/?book=paper:USDT").context["book"].currency == "USDT"
+    assert '<option value="EUR" selected>' in page("/settings/").text_
+    send("/settings/currency/", currency="")
+    assert first_shown(page) == ("USDT", "paper:USDT")
+
+
+@pytest.mark.parametrize("typed", ["XYZ", "a" * 300, "EUR; path=/", "\0"])
+def test_a_currency_nobody_has_is_not_chosen(page, send, client, euros, typed):
+    send("/settings/currency/", currency=typed)
+    assert "No currency was chosen" in page("/settings/").text_
+    client.cookies["currency"] = typed.replace("\0", "")
+    assert page("/").context["book"].currency == "USDT"
