@@ -42,7 +42,6 @@ LATER = (
     "dashboard.live",
     "kombu.transport.redis",
     "orchestrator.beat",
-    "uvicorn.main",
 )
 _ARGUMENTS_BEGIN, _ARGUMENTS_END = 45, 46  # in /proc/self/stat, counted from the state: proc(5)
 

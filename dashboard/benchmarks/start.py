@@ -34,7 +34,7 @@ FIRST_SECONDS, SETTLED_SECONDS = 600.0, 60
 ROLES = {
     "orchestrator-preloaded": "what is loaded for all",
     "granian": "web",
-    "uvicorn": "event stream",
+    "dashboard.live": "event stream",
     " beat": "beat",
     "celery": "worker",
     "deliver_notifications": "courier",

@@ -21,7 +21,20 @@ from orchestrator.servers.privileges import LINUX
 # Loading takes two seconds on an idle machine, and minutes where machine code is missing.
 PATIENCE = 300.0
 # To watch any process by a descriptor is Linux's; elsewhere each program is started on its own.
-POSSIBLE = LINUX and hasattr(os, "pidfd_open")
+# How often it may be lost: every loss ends all programs, and they are better off on their own than in such a circle.
+MOST_LOSSES = 3
+
+
+def _can_watch() -> bool:
+    """Whether the kernel has such descriptors (Linux 5.3) and lets us have them: not every container does."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+POSSIBLE = LINUX and _can_watch()
 
 
 class Plan(NamedTuple):
@@ -72,6 +85,7 @@ class Preloaded:
         self._living: dict[int, Fork] = {}
         self._is_hopeless = not POSSIBLE
         self._has_forked = False
+        self._losses = 0
 
     def __enter__(self) -> Preloaded:
         return self
@@ -82,7 +96,7 @@ class Preloaded:
     def start(self, environment: Mapping[str, str]) -> None:
         """Begin to load, beside whatever else there is to do."""
         self._environment = environment
-        if self._is_hopeless or self._channel:
+        if self._is_hopeless or self._losses > MOST_LOSSES or self._channel:
             return
         self._channel, theirs = Pipe()
         with theirs:
@@ -140,6 +154,7 @@ class Preloaded:
             self._channel.close()
             self._channel = None
         if self._process:
+            self._losses += 1
             children.end(self._process, (signal.SIGTERM, 1))
             self._process = None
         for fork in self._living.values():

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 from orchestrator import home, preloaded
+from orchestrator.servers import forks
 from orchestrator.servers.forks import Plan, Preloaded
 from tests.orchestrator.processes import until
 
@@ -47,9 +50,9 @@ def loaded(tmp_path, monkeypatch):
         yield process
 
 
-def test_a_fork_is_what_its_command_would_be_and_its_end_is_told(loaded, tmp_path):
-    forks = [loaded.fork(name) for name in ("web", "worker", "module", "failing")]
-    assert [fork.wait(30) for fork in forks] == [0, 0, 0, 3]
+def test_a_fork_is_what_its_command_would_be_and_its_end_is_told(loaded, tmp_path, monkeypatch):
+    ending = [loaded.fork(name) for name in ("web", "worker", "module", "failing")]
+    assert [fork.wait(30) for fork in ending] == [0, 0, 0, 3]
     assert (tmp_path / "web.log").read_text() == "['--port', '1'] granian True True 7 0\n"
     assert (tmp_path / "worker.log").read_text() == "[] worker True True None None\n"
     assert (tmp_path / "module.log").read_text().startswith("usage: python -m json.tool")
@@ -65,10 +68,47 @@ def test_a_fork_is_what_its_command_would_be_and_its_end_is_told(loaded, tmp_pat
     assert staying.wait(10) == -signal.SIGTERM
 
     again = loaded.fork("staying")
-    os.kill(int(Path(f"/proc/{again.pid}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
+    os.kill(parent_of(again), signal.SIGKILL)
     assert again.wait(10) == -signal.SIGKILL, "nobody would hear of its end any more"
     until(lambda: not Path(f"/proc/{again.pid}").exists(), 10, "its parent's death was to end it")
-    assert loaded.fork("failing").wait(60) == 3, "it loads again"
+    again = loaded.fork("staying")
+    assert again, "it loads again"
+
+    monkeypatch.setattr(forks, "MOST_LOSSES", 1)
+    os.kill(parent_of(again), signal.SIGKILL)
+    assert again.wait(10) == -signal.SIGKILL
+    assert loaded.fork("staying") is None, "and not for ever"
+
+
+def parent_of(fork):
+    return int(Path(f"/proc/{fork.pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_what_is_loaded_later_is_ours_or_comes_with_an_installation():
+    """A module that only happens to lie here would end every program of who installs anew, again and again."""
+    required = set(re.findall(r"^([\w-]+)==", (home.PROJECT / "requirements.txt").read_text(), re.MULTILINE))
+    found = packages_distributions()
+    for module in preloaded.LATER:
+        package = module.partition(".")[0]
+        assert (home.PROJECT / package).is_dir() or {name.lower() for name in found[package]} & required, module
+
+
+WITHOUT_PIDFD = """
+import ctypes, struct
+steps = [(0x20, 0, 0, 0), (0x15, 0, 1, 434), (6, 0, 0, 0x50026), (6, 0, 0, 0x7FFF0000)]  # 434 -> ENOSYS, else as ever
+text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+class Filter(ctypes.Structure):
+    _fields_ = [("steps", ctypes.c_ushort), ("text", ctypes.c_void_p)]
+libc, rules = ctypes.CDLL(None), Filter(4, ctypes.addressof(text))
+assert libc.prctl(38, 1, 0, 0, 0) == libc.prctl(22, 2, ctypes.byref(rules), 0, 0) == 0
+"""
+
+
+@pytest.mark.parametrize(("before", "possible"), [("", True), (WITHOUT_PIDFD, False)], ids=["as here", "old kernel"])
+def test_where_no_process_can_be_watched_none_is_forked(before, possible):
+    text = f"{before}\nfrom orchestrator.servers import forks\nprint(forks.POSSIBLE)"
+    said = subprocess.run([sys.executable, "-c", text], cwd=home.PROJECT, capture_output=True, text=True, check=True)
+    assert said.stdout == f"{possible}\n"
 
 
 def test_where_nothing_can_be_loaded_each_program_is_left_to_itself(tmp_path, monkeypatch):
