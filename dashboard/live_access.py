@@ -20,7 +20,7 @@ def allowed_origin(headers: Headers) -> str | None:
 
     A stream that a proxy serves under the site's own address is told by Sec-Fetch-Site: browsers leave Origin out.
     """
-    host = urlsplit("//" + headers.get(b"host", b"").decode("latin-1")).hostname or ""
+    host = _host(headers)
     if not validate_host(f"[{host}]" if ":" in host else host, settings.ALLOWED_HOSTS):
         return None
     origin = headers.get(b"origin", b"").decode("latin-1")
@@ -34,6 +34,14 @@ def allowed_origin(headers: Headers) -> str | None:
     except ValueError:
         return None
     return origin if parts.hostname == host and port == settings.PORT else None
+
+
+def _host(headers: Headers) -> str:
+    """Without its port; "" where it is none."""
+    try:
+        return urlsplit("//" + headers.get(b"host", b"").decode("latin-1")).hostname or ""
+    except ValueError:
+        return ""
 
 
 def session_key(headers: Headers) -> str:

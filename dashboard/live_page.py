@@ -102,17 +102,19 @@ class Page(asyncio.Protocol):
 
     # What httptools calls.
     def on_url(self, url: bytes) -> None:
-        self._url += url
+        if not self._asked:
+            self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.lower()] = value
+        if not self._asked:  # else one of a second request, or behind the body of the first
+            self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         if self._asked or self._parser is None:
             return  # a second request behind the first
+        method, url = self._parser.get_method(), parse_url(self._url)  # raises HttpParserError, and is answered so
         self._deadline.cancel()
-        method, self._asked = self._parser.get_method(), True
-        url = parse_url(self._url)
+        self._asked = True
         path = unquote((url.path or b"").decode("latin-1")).rstrip("/")
         if method != b"GET":
             self._answer(HTTPStatus.METHOD_NOT_ALLOWED, {"error": "Only GET is answered here."})
@@ -120,9 +122,17 @@ class Page(asyncio.Protocol):
             status = HTTPStatus.OK if self._site.listening else HTTPStatus.SERVICE_UNAVAILABLE
             self._answer(status, {"listening": self._site.listening, "clients": len(self._site.hub)})
         elif path == "/live":
-            self._opening = asyncio.get_running_loop().create_task(self._open(url.query or b""))
+            self._opening = asyncio.get_running_loop().create_task(self._open_or_close(url.query or b""))
         else:
             self._answer(HTTPStatus.NOT_FOUND, {"error": "The event stream is at /live/."})
+
+    async def _open_or_close(self, query: bytes) -> None:
+        """Nobody is left with a connection that nothing comes over and nothing ends."""
+        try:
+            await self._open(query)
+        except Exception:
+            logger.exception("a page could not be let in")
+            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "Something went wrong here; try again."})
 
     async def _open(self, query: bytes) -> None:
         """Check who asks, then hold the connection open."""

@@ -288,6 +288,38 @@ def test_a_request_that_is_none_is_refused_and_the_connection_closed(call, reque
     assert answer.count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /live/ HTTP/1.1\r\nHost: [\r\n\r\n", b"403"),
+        (b"GET /live/ HTTP/1.1\r\nHost: [::1\r\nOrigin: http://[::1:8000\r\n\r\n", b"403"),
+        (b"GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", b"4"),
+        (b"GET // HTTP/1.1\r\nHost: localhost\r\n\r\n", b"4"),
+        (b"GET http://: HTTP/1.1\r\n\r\n", b"4"),
+        (b"GET http://a:99999/ HTTP/1.1\r\n\r\n", b"4"),
+    ],
+)
+def test_no_address_or_host_leaves_a_connection_open_that_nothing_ends(call, request_, status, caplog):
+    assert all_of(call(request_)).startswith(b"HTTP/1.1 " + status)
+    assert not caplog.records
+
+
+def test_a_fault_of_ours_closes_the_connection_and_is_logged(ask, cookie, origin, monkeypatch, caplog):
+    def fail(key):
+        raise ValueError("unforeseen")
+
+    monkeypatch.setattr(live_sessions, "session_user", fail)
+    assert ask(Cookie=cookie, Origin=origin).status == 500
+    assert "unforeseen" in caplog.text
+
+
+def test_what_follows_a_request_changes_nothing_about_it(call, cookie):
+    """No second request lends the first its cookie."""
+    first = b"GET /live/ HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\n\r\n"
+    answer = all_of(call(first + b"GET /live/ HTTP/1.1\r\nCookie: " + cookie.encode() + b"\r\n\r\n"))
+    assert answer.startswith(b"HTTP/1.1 403")
+
+
 def test_a_request_may_come_in_pieces_but_not_for_ever(monkeypatch, call):
     whole = call(b"GET /live/hea")
     whole.sendall(b"lth HTTP/1.1\r\n\r\n")
