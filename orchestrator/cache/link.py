@@ -50,23 +50,26 @@ class Link:
         self._usual, self._last = client(url, USUAL_SECONDS), client(url, LAST_SECONDS)
         self._on_return = on_return
         self._asking_again = threading.Lock()
-        self._own = threading.local()  # connections of this thread, by whose they are
+        self._own = threading.local()  # .usual: the connection of this thread
 
     def ask(self, *command: str) -> Any:
         """The answer to one command, over a connection that this thread keeps. Raises Unreachable.
 
         The client's own way (pool, retries, events) needs three times as long, which counts in front of Django.
         """
-        return self.run(lambda redis: _answer(self._connection(redis), command))
+        return self.run(lambda redis: self._answer(redis, command))
 
-    def _connection(self, redis: Redis) -> AbstractConnection:
-        name = "last" if redis is self._last else "usual"
-        found: AbstractConnection | None = getattr(self._own, name, None)
-        if found is None:
-            pool = redis.connection_pool
-            found = pool.connection_class(**pool.connection_kwargs)
-            setattr(self._own, name, found)
-        return found
+    def _answer(self, redis: Redis, command: tuple[str, ...]) -> Any:
+        """The last try is made over a new connection: one kept since such a try would have died with the usual one."""
+        if redis is self._last:
+            once = _connection(redis)
+            try:
+                return _answer(once, command)
+            finally:
+                once.disconnect()  # type: ignore[no-untyped-call]
+        if not hasattr(self._own, "usual"):
+            self._own.usual = _connection(redis)
+        return _answer(self._own.usual, command)
 
     def run(self, work: Work[T]) -> T:
         """What `work` makes of Redis; it may be called twice. Raises Unreachable."""
@@ -109,6 +112,12 @@ class Link:
         except RedisError:
             return False
         return True
+
+
+def _connection(redis: Redis) -> AbstractConnection:
+    pool = redis.connection_pool
+    made: AbstractConnection = pool.connection_class(**pool.connection_kwargs)
+    return made
 
 
 def _answer(connection: AbstractConnection, command: tuple[str, ...]) -> Any:

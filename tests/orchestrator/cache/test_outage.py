@@ -140,6 +140,17 @@ def test_memory_is_bounded_and_keeps_what_was_used_last():
     assert sorted(memory.read("ticker", ["a", "b", "c", "d", "too long"]).values) == ["a", "c", "d"]
 
 
+def test_connections_that_are_closed_as_nobody_used_them_are_no_outage(cache, raw, caplog):
+    """As a Redis with a timeout does, or what lies between: again and again."""
+    for number in range(4):
+        cache.store.link.ask("SET", "asked", str(number))
+        assert cache.store.link.ask("GET", "asked") == b"%d" % number
+        assert raw.client_kill_filter(_type="normal", skipme=True) > 0
+    assert cache.store.link.ask("GET", "asked") == b"3"
+    assert cache.store.link.outage is None
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("fail", FAULTS)
 def test_a_connection_that_is_kept_never_gives_the_answer_to_an_earlier_question(cache, server, fail):
     ask = cache.store.link.ask
