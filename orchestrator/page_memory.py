@@ -21,6 +21,7 @@ Asked = tuple[str | None, ...]  # all of a request that an answer may hang on
 Headers = list[tuple[str, str]]
 
 MOST_BYTES = 8_000_000  # in each process
+ENTRY_BYTES = 8_000  # of the headers and the objects of one page, beside its body and who asks
 CHANGED = "orchestrator:changed"
 _OF_A_BODY = {"content-length", "content-type", "content-encoding"}
 
@@ -79,6 +80,11 @@ def _counted(view: str, status: str) -> Histogram:
     return REQUESTS.labels(view, "GET", status[:3])
 
 
+def _size(asked: Asked, answer: Answer) -> int:
+    """Bytes. A fragment is a hundred, and its address and cookies may be thousands."""
+    return ENTRY_BYTES + len(answer.body) + sum([len(part) for part in asked if part])
+
+
 class Memory:
     """The latest pages, by who asks for them; of all threads."""
 
@@ -102,11 +108,11 @@ class Memory:
         with self._lock:
             self._forget(asked)
             self._pages[asked] = page
-            self._size += len(page.whole.body)
+            self._size += _size(asked, page.whole)
             while self._size > MOST_BYTES:
                 self._forget(next(iter(self._pages)))
 
     def _forget(self, asked: Asked) -> None:
         page = self._pages.pop(asked, None)
         if page is not None and page.whole is not None:
-            self._size -= len(page.whole.body)
+            self._size -= _size(asked, page.whole)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import re
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import orjson
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
@@ -313,11 +315,27 @@ def test_a_page_is_remembered_until_somebody_is_to_renew_it_by_either_clock():
 
 
 def test_the_memory_for_pages_is_bounded(monkeypatch):
-    monkeypatch.setattr(page_memory, "MOST_BYTES", 10)
+    monkeypatch.setattr(page_memory, "ENTRY_BYTES", 0)
+    monkeypatch.setattr(page_memory, "MOST_BYTES", 12)
     memory, now = Memory(), Moment(1.0, 1.0)
     for name in ("a", "b", "a", "c"):
         memory.keep((name,), Page.of(b'1 all\n["home","200 OK","W/1",[]]\nbytes', b"1", now))
     assert [name for name in "abc" if memory.get((name,), now, 1)] == ["a", "c"]
+
+
+def test_small_pages_of_long_addresses_take_no_more_memory_than_large_ones(monkeypatch):
+    monkeypatch.setattr(page_memory, "MOST_BYTES", 400_000)
+    head = orjson.dumps(["home", "200 OK", "W/1", [[f"Header-{number}", "value " * 5] for number in range(12)]])
+    memory, now = Memory(), Moment(1.0, 1.0)
+    tracemalloc.start()
+    try:
+        for number in range(1_000):
+            memory.keep((f"{number:0>3000}", None), Page.of(b"1 all\n%b\nsmall" % head, b"1", now))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert memory.get((f"{999:0>3000}", None), now, 1)
+    assert taken < 1.5 * 400_000
 
 
 def test_a_clock_that_is_set_back_brings_no_page_back(site, own, owner, bot, redis):
