@@ -43,13 +43,17 @@ RECHECK = 120.0
 # Seconds that changes are gathered for, where many come; the first after a quiet moment goes out with its transaction.
 GATHER, GATHER_FIRST = 0.1, 0.01
 BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)
+DARWIN_FILES = 10_240  # OPEN_MAX of setrlimit(2) there
 BACKLOG = 4096  # connections that may wait to be taken: after a restart all pages come at once
 
 
 def _allow_many_files() -> None:
     """Every open page is an open file, of which a shell often allows a thousand, and more to whoever asks."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except ValueError:  # macOS allows no more than this where it names no limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DARWIN_FILES, most))
 
 
 def _database() -> str:

@@ -373,3 +373,17 @@ def test_while_the_database_is_away_streams_live_on(restless, stream, ask, cooki
     until(lambda: "a session could not be checked" in caplog.text)
     assert [answer.readline() for _ in range(4)] == [b"retry: 2000\n", b"\n", b":\n", b"\n"]
     assert len(stream.hub) == 1
+
+
+def test_it_may_open_as_many_files_as_macos_allows_where_there_is_no_limit(monkeypatch):
+    asked = []
+
+    def darwin(what, limits):
+        asked.append(limits)
+        if limits[0] > live.DARWIN_FILES:
+            raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(live.resource, "getrlimit", lambda what: (256, 2**63 - 1))
+    monkeypatch.setattr(live.resource, "setrlimit", darwin)
+    live._allow_many_files()
+    assert asked[-1] == (live.DARWIN_FILES, 2**63 - 1)
