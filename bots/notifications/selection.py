@@ -25,7 +25,7 @@ AND CASE WHEN e.level = 'error' THEN {_LISTENS} AND e.id > c.woken ELSE NOT {_HE
 """
 # Of a channel, so that each is looked up by itself: joined, the planner would read all events there ever were.
 _NEXT = f"LEFT JOIN LATERAL (SELECT e.id FROM bots_event e WHERE {_TOLD} ORDER BY e.id LIMIT 1) next ON true"
-# Nothing to tell up to the horizon: what is looked through stays short.
+# Nothing to tell up to the horizon: what is looked through stays short. Locked in the order of channels.test().
 _PASS_BY = f"""
 UPDATE bots_channel p SET cursor = CASE WHEN idle.held THEN p.cursor ELSE %(horizon)s END,
     woken = CASE WHEN idle.held THEN %(horizon)s ELSE 0 END
@@ -33,7 +33,7 @@ FROM (
     SELECT c.id, {_HELD} AS held FROM bots_channel c {_NEXT}
     WHERE c.enabled AND {_LISTENS} AND next.id IS NULL
       AND CASE WHEN {_HELD} THEN greatest(c.cursor, c.woken) ELSE c.cursor END < %(horizon)s
-    FOR UPDATE OF c
+    ORDER BY c.id FOR UPDATE OF c
 ) idle WHERE p.id = idle.id
 """
 # A channel's turn counts those of its owner that are being sent to.

@@ -6,21 +6,23 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from bots.models import Channel
-from bots.notifications import channels, courier, horizon
+from bots.notifications import channels, courier, horizon, selection
 from orchestrator.home import PROJECT
 from tests.bots.notifications.conftest import row
 from tests.bots.notifications.service import Service
 from tests.orchestrator.processes import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
 
 
 @pytest.fixture
@@ -140,3 +142,25 @@ def test_resealing_frees_from_the_old_key(make_channel, service, settings, capsy
     call_command("reseal_secrets")
     assert capsys.readouterr().out.startswith("0 sealed anew.\nThe address of channel owner/Phone cannot be read")
     assert Channel.objects.filter(pk=channel.pk).exists()
+
+
+def test_what_looks_through_channels_and_who_tests_one_lock_them_in_one_order(make_channel, happen):
+    """channels.test() locks all of an owner's; in another order each would wait for what the other has."""
+    first, second = make_channel("First", topics=["failures"]), make_channel("Second", topics=["failures"])
+    Channel.objects.filter(pk=first.pk).update(name="Now the last row in the table")
+    happen("It is of no topic.", "refused", "info")
+    place = horizon.settle()
+
+    def look() -> None:
+        selection.pass_by(place, timezone.now())
+        connections.close_all()
+
+    looking = threading.Thread(target=look)
+    with transaction.atomic():
+        Channel.objects.select_for_update().get(pk=first.pk)
+        looking.start()
+        with connection.cursor() as cursor:
+            until(lambda: cursor.execute(WAITING).fetchone()[0], 30, "it waits for the first channel")
+        Channel.objects.select_for_update(nowait=True).get(pk=second.pk)
+    looking.join(30)
+    assert {row(channel).cursor for channel in (first, second)} == {place}
