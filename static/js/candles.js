@@ -23,6 +23,7 @@ let timeframe = settings.timeframe;
 let columns = { time: [], open: [], high: [], low: [], close: [], volume: [] };
 let indicators = {};
 let shown = timeframe; // the same, or longer where the chosen one would be too many candles
+let coming = shown; // what is loaded now, if anything is
 let before = null; // ms, where what is there ends; null: at the newest
 let newest = 0;
 let exhausted = false;
@@ -198,9 +199,10 @@ function redraw() {
 }
 
 /** Load a stretch: the last `limit` candles of a `width` before `until` (ms), or of all. */
-async function load(limit = CHUNK, until = null, keep = null, width = shown) {
+async function load(limit = CHUNK, until = null, keep = null, width = coming) {
   const mine = ++generation;
   loading = true;
+  coming = width;
   element.ariaBusy = "true";
   try {
     const data = await fetchJson(candlesUrl(until === null ? { limit } : { limit, before: until }, width));
@@ -221,7 +223,7 @@ async function load(limit = CHUNK, until = null, keep = null, width = shown) {
   } catch (error) {
     if (mine === generation) say(`The candles could not be loaded (${error.message}).`);
   } finally {
-    if (mine === generation) loading = false;
+    if (mine === generation) [loading, coming] = [false, shown];
     element.ariaBusy = String(loading || looking > 0);
   }
 }
@@ -328,10 +330,10 @@ chart.subscribeCrosshairMove((at) => {
 for (const link of document.querySelectorAll("[data-timeframe]")) {
   link.addEventListener("click", (event) => {
     event.preventDefault();
-    timeframe = shown = link.dataset.timeframe;
+    timeframe = link.dataset.timeframe;
     choose(link);
-    document.dispatchEvent(new CustomEvent("timeframe", { detail: timeframe }));
-    load().then(() => chart.timeScale().scrollToRealTime());
+    // What is shown stays what it is until the others are there.
+    load(CHUNK, null, null, timeframe).then(() => chart.timeScale().scrollToRealTime());
   });
 }
 const countChosen = () => {

@@ -91,7 +91,11 @@ const formats = new Map(); // to make one takes longer than to use it a hundred 
 
 export function grouped(value, digits) {
   if (value === null || value === undefined) return "–";
-  if (!formats.has(digits)) formats.set(digits, new Intl.NumberFormat("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  if (!formats.has(digits)) {
+    // A loss that rounds to nothing is not told as "−0.00".
+    const signDisplay = "negative";
+    formats.set(digits, new Intl.NumberFormat("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay }));
+  }
   return formats.get(digits).format(value).replace("-", "−");
 }
 

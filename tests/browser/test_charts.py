@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import numpy as np
@@ -13,6 +14,7 @@ from bots.models import BookSnapshot, EquitySnapshot, Run
 from markets import candles
 from markets.models import Feed, Market
 from markets.series import Candles
+from orchestrator import notify
 from tests.browser.test_journey import PAINTED, log_in
 
 pytestmark = pytest.mark.browser
@@ -192,3 +194,34 @@ def test_a_flat_curve_of_a_great_amount_is_drawn(watched, bot):
     page.wait_for_function(PAINTED, arg="[data-equity]")
     expect(page.locator("#equity-legend")).to_contain_text("300,000,000.00000000 BTC")
     assert watched.faults == []
+
+
+@pytest.mark.parametrize("watched", [1440], indirect=True)
+def test_a_timeframe_that_cannot_be_loaded_leaves_the_candles_as_they_are(watched, bot):
+    """New ones that came meanwhile were those of the other timeframe, behind the old ones."""
+    page = watched.page
+    log_in(page)
+    page.goto(f"/markets/{bot.market_id}/")
+    page.wait_for_function(PAINTED, arg="#candles")
+    settle(page)
+    before = facts(page)
+    page.route("**/chart.json?timeframe=5m*", lambda route: route.abort())
+    page.get_by_role("link", name="5m", exact=True).click()
+    expect(page.locator("#candles-note")).to_contain_text("could not be loaded")
+    page.unroute("**/chart.json?timeframe=5m*")
+    assert facts(page) == before
+    with page.expect_response(lambda answer: "after=" in answer.url) as asked:
+        notify.changed([notify.market_topic(bot.market_id)])
+    assert "timeframe=1m&" in asked.value.url
+    page.get_by_role("link", name="5m", exact=True).click()
+    expect(page.locator("#candles")).to_have_attribute("data-shown", "5m")
+    expect(page.locator("#candles-note")).to_be_hidden()
+
+
+@pytest.mark.parametrize("watched", [1440], indirect=True)
+def test_a_loss_that_rounds_to_nothing_has_no_sign(watched, bot):
+    EquitySnapshot.objects.update(equity=-1e-9)
+    Run.objects.update(equity=-1e-9)
+    log_in(watched.page)
+    watched.page.goto(f"/bots/{bot.pk}/")
+    expect(watched.page.locator("#equity-legend")).to_contain_text(re.compile(r"^0\.00 USDT"))
