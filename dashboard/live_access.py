@@ -49,7 +49,8 @@ def session_key(headers: Headers) -> str:
     with contextlib.suppress(CookieError):  # a broken cookie is no session
         cookies.load(headers.get(b"cookie", b"").decode("latin-1"))
     morsel = cookies.get(settings.SESSION_COOKIE_NAME)
-    return morsel.value if morsel else ""
+    key = morsel.value if morsel else ""
+    return "" if "\0" in key else key  # an octal escape brings it through, and PostgreSQL refuses to be asked so
 
 
 def wanted_topics(query: bytes) -> list[str]:

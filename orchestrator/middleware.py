@@ -87,15 +87,17 @@ def _changed_for(request: HttpRequest) -> list[str]:
 
 
 def no_null_bytes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """A NUL in a path is a bad request, in the admin in the query too: its filters hand it on to PostgreSQL.
+    """A NUL in a path or a session is a bad request, in the admin in the query too: its filters ask PostgreSQL with it.
 
     Answered here: raised, it would be a traceback in the log for everybody who asks.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         asked = request.META.get("QUERY_STRING", "") if request.path.startswith("/admin/") else ""
-        if "\0" in request.path or "%00" in asked:
-            return bad_request(request, BadRequest("The address holds a NUL byte."))
+        # As an octal escape it gets through in a cookie, and this one is asked for in PostgreSQL.
+        session = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+        if "\0" in request.path or "%00" in asked or "\0" in session:
+            return bad_request(request, BadRequest("The address or the session holds a NUL byte."))
         return get_response(request)
 
     return middleware

@@ -46,6 +46,12 @@ def test_a_null_byte_in_an_address_of_the_admin_is_a_bad_request(admin_client, c
     assert not any(record.exc_info for record in caplog.records)
 
 
+def test_a_null_byte_in_a_session_is_a_bad_request_that_fills_no_log(client, db, caplog):
+    client.cookies.load('sessionid="no\\000key-of-ours"')
+    assert client.get("/").status_code == 400
+    assert "Traceback" not in caplog.text
+
+
 @pytest.mark.parametrize("path", ["/%00", "/bots/%00/", "/static/%00.css", "/admin/%00", "/api/%00", "/health%00"])
 def test_a_null_byte_in_any_path_is_a_bad_request_that_fills_no_log(admin_client, caplog, path):
     answer = admin_client.get(path)

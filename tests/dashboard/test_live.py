@@ -171,7 +171,9 @@ def test_an_origin_that_the_settings_trust_may_listen(ask, cookie, settings):
     assert ask(Cookie=cookie, Origin="https://bots.example.org").status == 200
 
 
-@pytest.mark.parametrize("session", ["", "sessionid=forged", 'sessionid="broken', "; ;=;"])
+@pytest.mark.parametrize(
+    "session", ["", "sessionid=forged", 'sessionid="broken', 'sessionid="no\\000key-of-ours"', "; ;=;"]
+)
 def test_a_visitor_without_a_session_may_not_listen(ask, origin, session):
     assert ask(Cookie=session, Origin=origin).status == 403
 
