@@ -88,6 +88,12 @@ def test_a_page_kept_by_nginx_is_for_its_session_alone_and_until_it_ends(port):
             assert own in page
             assert other not in page
     assert Browser(port).ask("/bots/")[0] == 302
+    # The first of two is in nginx' key, the last is who Django answers: whoever can add one would be shown the page.
+    told = "; ".join(f"{name}={value}" for name, value in bob.cookies.items())
+    added = [f"{name}={ann.cookies['sessionid']}" for name in ("sessionid", "SessionID")]
+    twice = [bob.ask("/bots/", Cookie=f"{one}; {told}") for one in added for _ in range(6)]
+    assert all("bartholomew" in page for _, _, _, page in twice)
+    assert "HIT" not in [cache for _, cache, _, _ in twice]
     old = Browser(port)
     old.cookies = dict(ann.cookies)
     assert ann.ask("/logout/", {})[0] == 302
