@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from ninja import Query, Router
 from pydantic import Field
@@ -55,16 +56,31 @@ def create_bot(request: HttpRequest, response: HttpResponse, new: BotNew) -> Any
     return detail(owner(request), made.pk)
 
 
+def _one_after_the_other(asking: Any, bot_id: int, change: BotChange) -> None:
+    """Of two that change different settings at once, the second leaves those of the first.
+
+    The row is not held for a change of the run: that locks the account first, as whoever starts a bot does. Raises
+    Http404.
+    """
+    bots = Bot.objects.owned_by(asking).filter(pk=bot_id)
+    get_object_or_404(bots.only("pk"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('change of a bot', %s))", [bot_id])
+    if change.apply != "now":
+        list(bots.select_for_update().values_list("pk"))
+
+
 @router.patch("/{int:bot_id}", response=BotDetail, auth=TRADE, summary="Change what is sent, leave the rest")
 def change_bot(request: HttpRequest, bot_id: int, change: BotChange) -> Any:
-    if change.apply == "now":
-        # Changes of a run come one after the other, and a refusal is recorded.
-        bot_input.change(own(owner(request), bot_id), owner(request), change)
-        return detail(owner(request), bot_id)
+    refused: services.Refused | None = None
     with transaction.atomic():
-        # Of two that change different settings at once, the second leaves those of the first.
-        list(Bot.objects.owned_by(owner(request)).filter(pk=bot_id).select_for_update().values_list("pk"))
-        bot_input.change(own(owner(request), bot_id), owner(request), change)
+        _one_after_the_other(owner(request), bot_id, change)
+        try:
+            bot_input.change(own(owner(request), bot_id), owner(request), change)
+        except services.Refused as refusal:  # what was done is undone already; that it was refused is kept
+            refused = refusal
+    if refused is not None:
+        raise refused
     return detail(owner(request), bot_id)
 
 

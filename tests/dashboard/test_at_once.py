@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from bots import backtests, services
+from bots import backtests, runs, services
 from bots.kinds.parameters import ParamsError
-from bots.models import Backtest, Bot
+from bots.models import Backtest, Balance, Bot, Run
 from dashboard import tokens
 from dashboard.api import bot_input
 from dashboard.models import ApiToken
+from markets import candles
+from markets.models import Market
 from tests.dashboard.cast import PARAMS, make_account, make_market, make_user
 
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
@@ -142,6 +144,31 @@ def test_two_changes_of_different_settings_are_both_kept(cast, token_of, client)
     assert told.status_code == 200
     bot.refresh_from_db()
     assert (bot.name, bot.params["lines"]) == ("Renamed", 10)
+
+
+def test_two_changes_of_a_run_are_both_kept(cast, client, redis):
+    owner, account, market = cast
+    Balance.objects.create(account=account, currency="USDT", free=Decimal(5000))
+    bot = grid(*cast)
+    services.configure(bot)
+    last = candles.load(market.pk, 60, limit=2)
+    services.start(bot, int(last.time[-1]))
+    runs.advance_due()
+    Market.objects.update(last=float(last.close[-1]))
+    keys = {name: tokens.create(owner, name, "trade")[1] for name in ("one", "two")}
+
+    def patch(name, change):
+        headers = {"Authorization": f"Bearer {keys[name]}"}
+        sent = change | {"apply": "now"}
+        return client.patch(f"/api/bots/{bot.pk}", sent, "application/json", headers=headers).status_code
+
+    first: list[int] = []
+    told = while_another_waits(
+        lambda: first.append(patch("one", {"params": {"lines": 10}})), lambda: patch("two", {"allocation": "900"})
+    )
+    assert (first, told) == ([200], 200)
+    run = Run.objects.latest("number")
+    assert (run.number, run.params["lines"], run.allocation) == (3, 10, 900)
 
 
 def test_a_token_that_is_made_twice_at_once_is_there_once_and_the_page_says_so(cast, client):
