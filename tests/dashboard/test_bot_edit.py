@@ -42,10 +42,11 @@ def address(bot) -> str:
 
 
 def typed(page, bot, **change):
-    form = page(address(bot)).context["form"]
-    sent = {field.name: field.value() for field in form}
+    """What a browser sends: the fields, and which settings the form was opened with."""
+    opened = page(address(bot)).context
+    sent = {field.name: field.value() for field in opened["form"]}
     sent = {name: "on" if value is True else value for name, value in sent.items() if value not in (None, False)}
-    return sent | change
+    return sent | {"seen": opened["seen"]} | change
 
 
 def test_the_form_shows_the_bot_s_own_settings_and_tries_them(page, draft):
@@ -177,7 +178,7 @@ def test_a_market_without_a_price_says_so(page, client, running):
 
 def test_a_form_that_was_opened_before_another_s_change_turns_nothing_back(page, client, draft):
     """In another tab, through the API, by an administrator: sent as it is, it holds the settings of before."""
-    opened = typed(page, draft, then="save") | {"seen": page(address(draft)).context["seen"]}
+    opened = typed(page, draft, then="save")
     client.post(address(draft), opened | {"allocation": "750"})
     answer = client.post(address(draft), opened | {"param_lines": "10"})
     text = answer.content.decode()
