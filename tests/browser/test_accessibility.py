@@ -34,7 +34,7 @@ FAULTS = """async runOnly => {
 }"""
 SETTLED = "() => !document.querySelector('.htmx-request') && document.getAnimations().length === 0"
 # What is data, or only leads elsewhere, is no page.
-NOT_PAGES = re.compile(r".*-(csv|ndjson|chart|equity|cancel|again|watch|password|test|pause)|equity|logout")
+NOT_PAGES = re.compile(r".*-(csv|ndjson|chart|equity|cancel|again|watch|password|currency|test|pause)|equity|logout")
 PAGES = {name for name in EVERYBODYS | FORMS | STAFFS | OWNERS if not NOT_PAGES.fullmatch(name)}
 PLAIN = (
     "overview", "equity-table", "performance", "correlation", "bots", "positions", "trades", "orders", "activity",
