@@ -162,6 +162,8 @@ def _escaped(address: str) -> str:
         return address
     _, colon, begun = begins.partition(":")
     if not colon or begun.isdigit():  # a server, and the port of one, are possible too
+        if {"user", "pass"} <= {name.lower() for name, _ in parse_qsl(options)}:  # who logs in is told there
+            return address
         raise BrokenAddress(
             'address must have each "/" and "@" that is in a user name, a password or a path as %2F and %40.'
         )

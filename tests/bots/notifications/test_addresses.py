@@ -80,6 +80,8 @@ def test_an_address_that_cannot_be_used_is_one_sentence_without_a_word_of_it(add
         ("gotifys://me:a/b@example.org/AbCdEfGhIjKlMnO", "me", "a/b", "/"),
         ("mailtos://me:a/b@example.org?smtp=example.org&to=you@example.org", "me", "a/b", "/"),
         ("mailtos://me:a%2Fb@example.org/you@example.org?smtp=example.org", "me", "a/b", None),
+        ("mailtos://example.org/you@example.net?user=me&pass=a/b", "me", "a/b", "/you@example.net"),
+        ("mailtos://example.org:465/you@example.net/two@example.net?User=me&Pass=a", "me", "a", None),
     ],
 )
 def test_a_slash_in_a_password_belongs_to_the_password(address, user, password, path):
@@ -91,7 +93,13 @@ def test_a_slash_in_a_password_belongs_to_the_password(address, user, password, 
 
 @pytest.mark.parametrize(
     "address",
-    ["jsons://me:12/s3cr3t@example.org/", "ntfys://tk/s3cr3t@example.org/bots", "jsons://example.org/@s3cr3t"],
+    [
+        "jsons://me:12/s3cr3t@example.org/",
+        "ntfys://tk/s3cr3t@example.org/bots",
+        "jsons://example.org/@s3cr3t",
+        "mailtos://me:12/s3cr3t@example.org?user=me&to=you@example.net",
+        "mailtos://example.org/s3cr3t@example.net?user=&pass=",
+    ],
 )
 def test_an_address_that_may_mean_two_servers_is_refused(address):
     """The wrong one would be shown a part of the password, and be sent the rest of it."""
