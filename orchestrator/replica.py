@@ -117,6 +117,8 @@ def _ends(request: HttpRequest, user: int | None) -> None:
     try:
         _redis().eval(_KEEP_LATER, 1, _place(user), _primary_place(), KEPT_SECONDS)
         _redis().srem(_writing(user), getattr(request, "replica_mark", ""))
+    except DatabaseError:  # what was written is written; the mark that stays holds the user to the primary
+        log.warning("what user %s has written cannot be kept in mind: the primary does not answer", user)
     except (RedisError, OSError):
         log.warning("what user %s has written cannot be kept in mind: Redis does not answer", user)
 

@@ -162,6 +162,21 @@ def test_what_a_token_writes_is_its_owner_s(late, owner, django_user_model):
     assert [*found, request("GET", owner)] == ["default", "default"]
 
 
+def test_a_primary_that_breaks_off_after_a_write_turns_no_answer_into_an_error(late, owner, django_user_model):
+    def rename(request_):
+        django_user_model.objects.filter(pk=owner.pk).update(first_name="Ann")
+        connection.connection.close()
+        return HttpResponse()
+
+    try:
+        assert request("POST", owner, rename) == "default"
+    finally:
+        connection.close()
+    assert request("GET", owner) == "default"
+    owner.refresh_from_db()
+    assert owner.first_name == "Ann"
+
+
 def test_the_later_of_two_places_is_kept_whoever_tells_it_last(late, redis, owner):
     replica._redis().set(replica._place(owner.pk), 2**52)
     request("POST", owner)
