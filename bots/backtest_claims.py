@@ -2,7 +2,8 @@
 
 A row bears the token of who claimed it, and whatever he writes is written under that token alone: who was thought dead
 and taken over from writes nothing any more. Signs of life come from a thread of their own, however long the engine
-takes over one stretch; they end with the process. One that took several workers with it is answered with that.
+takes over one stretch; they end with the process. The database's clock dates them, as those of workers may differ. One
+that took several workers with it is answered with that.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.db import DatabaseError, connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from bots.models import Backtest
@@ -27,8 +29,8 @@ STALE: Final = timedelta(seconds=60)  # without a sign of life
 BEAT: Final = 15.0  # s between two of them
 MOST_TRIES: Final = 3
 GIVEN_UP: Final = (
-    f"Given up: it was begun {MOST_TRIES} times, and the worker ended before the answer each time. It may need more "
-    "memory or time than there is: ask for fewer candles or parameters."
+    f"Given up: it was begun {MOST_TRIES} times, and each time the worker ended or the database was away before the "
+    "answer. Begin it again if that was an outage; else it needs more memory or time than there is: ask for less."
 )
 State = Backtest.State
 
@@ -44,14 +46,15 @@ def claim() -> Backtest | None:
         rows = Backtest.objects.select_for_update(skip_locked=True, of=("self",)).select_related("market")
         found = rows.filter(Q(state=State.QUEUED) | _abandoned()).order_by("id").first()
         if found is not None:
-            found.state, found.touched_at, found.progress = State.RUNNING, timezone.now(), 0.0
-            found.claimed_by, found.tries = uuid.uuid4(), found.tries + 1
-            found.save(update_fields=["state", "touched_at", "progress", "claimed_by", "tries"])
+            found.claimed_by = uuid.uuid4()
+            Backtest.objects.filter(pk=found.pk).update(
+                state=State.RUNNING, touched_at=Now(), progress=0.0, claimed_by=found.claimed_by, tries=F("tries") + 1
+            )
     return found
 
 
 def _abandoned() -> Q:
-    return Q(state=State.RUNNING, touched_at__lt=timezone.now() - STALE)
+    return Q(state=State.RUNNING, touched_at__lt=Now() - STALE)
 
 
 def _give_up() -> None:
@@ -68,7 +71,7 @@ def mine(claimed: Backtest) -> QuerySet[Backtest]:
 
 def show_progress(claimed: Backtest, progress: float) -> None:
     """Raises Lost."""
-    if not mine(claimed).update(progress=progress, touched_at=timezone.now()):
+    if not mine(claimed).update(progress=progress, touched_at=Now()):
         raise Lost
 
 
@@ -81,7 +84,7 @@ def answer(claimed: Backtest, columns: dict[str, Any]) -> None:
 def waiting_again() -> dict[str, Any]:
     """Columns of one that begins anew."""
     return {
-        "state": State.QUEUED, "progress": 0.0, "reason": "", "finished_at": None, "touched_at": timezone.now(),
+        "state": State.QUEUED, "progress": 0.0, "reason": "", "finished_at": None, "touched_at": Now(),
         "claimed_by": None, "tries": 0,
     }  # fmt: skip
 
@@ -103,7 +106,7 @@ def _beat(claimed: Backtest, over: threading.Event) -> None:
     try:
         while not over.wait(BEAT):
             try:
-                mine(claimed).update(touched_at=timezone.now())
+                mine(claimed).update(touched_at=Now())
             except DatabaseError:  # away for a moment: who needs it more says so
                 log.warning("backtest %s shows no sign of life", claimed.pk, exc_info=True)
                 connection.close()

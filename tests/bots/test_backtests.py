@@ -129,6 +129,17 @@ def test_one_whose_worker_died_is_taken_up_again_and_no_other(ask):
     assert first.state == "done"
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_worker_whose_clock_is_wrong_takes_nothing_over_and_loses_nothing(ask, monkeypatch, hours):
+    now = timezone.now
+    ask()
+    monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(hours=hours))
+    mine = claim()
+    backtest_claims.show_progress(mine, 0.5)
+    assert abs(Backtest.objects.get().touched_at - now()) < STALE
+    assert claim() is None
+
+
 def test_one_that_ends_its_workers_is_given_up_after_some_tries(ask):
     asked, _ = ask()
     for _ in range(MOST_TRIES):
@@ -137,6 +148,7 @@ def test_one_that_ends_its_workers_is_given_up_after_some_tries(ask):
     assert claim() is None
     asked.refresh_from_db()
     assert (asked.state, asked.reason, asked.tries) == ("failed", GIVEN_UP, MOST_TRIES)
+    assert "the worker ended or the database was away" in asked.reason
     assert asked.finished_at is not None
     assert backtests.again(asked)
     assert done(asked).state == "done"
