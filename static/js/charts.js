@@ -79,12 +79,23 @@ export function told(text, className) {
   return Object.assign(document.createElement("span"), { textContent: text, className });
 }
 
-/** Fetch JSON; a session that has ended leads to the log-in page, other faults are thrown with their sentence. */
-export async function fetchJson(address) {
-  const answer = await fetch(address, { headers: { Accept: "application/json" } });
-  if (answer.redirected) location.reload();
+/**
+ * An answer as it is. Where it is the log-in page, that is gone to and leads back here: to load this page anew would go
+ * on for ever where the page is answered and what it asks for is not. Other faults are thrown with their sentence.
+ */
+export function checked(answer) {
+  if (answer.redirected) {
+    const login = new URL(answer.url);
+    login.searchParams.set("next", location.pathname + location.search);
+    location.assign(login);
+    throw new Error("the session has ended");
+  }
   if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-  return answer.json();
+  return answer;
+}
+
+export async function fetchJson(address) {
+  return checked(await fetch(address, { headers: { Accept: "application/json" } })).json();
 }
 
 const formats = new Map(); // to make one takes longer than to use it a hundred times

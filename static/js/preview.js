@@ -1,6 +1,6 @@
 // A bot's form: whatever is typed is tried on the past at once; the newest answer counts, older ones are dropped.
 
-import { FITTING, grouped, leastMove, makeChart, told } from "./charts.js";
+import { FITTING, checked, grouped, leastMove, makeChart, told } from "./charts.js";
 
 const { BaselineSeries, LineSeries } = window.LightweightCharts;
 
@@ -73,9 +73,7 @@ async function refresh() {
   const mine = asked;
   try {
     const answer = await fetch(`${address()}&chart=${timeframe}`, { headers: { "HX-Request": "true" }, signal: mine.signal });
-    if (answer.redirected) location.reload();
-    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-    const text = await answer.text();
+    const text = await checked(answer).text();
     if (mine !== asked) return;
     const opened = shown.querySelector("details")?.open;
     shown.innerHTML = text;

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.conf import settings
@@ -27,12 +28,12 @@ PAINTED = """selector => [...document.querySelectorAll(selector + ' canvas')].so
 TOO_WIDE = "document.documentElement.scrollWidth - window.innerWidth"
 
 
-def log_in(page):
+def log_in(page, folder="/"):
     """The page is the owner's from now on; without the form, which is filled in where it is looked at."""
     client = Client()
     client.force_login(get_user_model().objects.get(username="owner"))
     session = client.cookies[settings.SESSION_COOKIE_NAME]
-    page.context.add_cookies([{"name": session.key, "value": session.value, "domain": "localhost", "path": "/"}])
+    page.context.add_cookies([{"name": session.key, "value": session.value, "domain": "localhost", "path": folder}])
 
 
 def fill_in_the_form(page):
@@ -88,6 +89,18 @@ def test_from_log_in_to_the_charts_and_back_without_a_fault(watched):
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
     assert watched.faults == []
+
+
+@pytest.mark.parametrize("path", ["/bots/{bot}/", "/bots/new/?kind=grid"])
+def test_who_is_refused_what_a_page_asks_for_is_led_to_the_log_in_page(browser, site, bot, path):
+    """A page that was answered all the same loaded itself again and again."""
+    path = path.format(bot=bot.pk)
+    with browser.new_context(base_url=site) as context:
+        page = context.new_page()
+        log_in(page, folder="/bots/")  # as if the session ended between the page and its candles
+        page.goto(path)
+        page.wait_for_url("**/login/**", timeout=10_000)
+        assert parse_qs(urlsplit(page.url).query)["next"] == [path]
 
 
 def test_a_page_shows_what_happened_without_being_reloaded(watched, bot):
