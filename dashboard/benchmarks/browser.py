@@ -15,8 +15,11 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from statistics import median
+from threading import Event, Timer
 from typing import Any, NamedTuple
+from urllib.parse import urljoin
 
+import psutil
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
@@ -28,7 +31,7 @@ from dashboard.benchmarks.web import USER, served
 from orchestrator.benchmarks import Row, own_database, row
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE_MS = 30_000  # for each step of a load: a page whose script never ends is told of, not waited for
+PATIENCE_SECONDS = 60.0  # for a load: a page whose script never ends is told of, not waited for
 SETTLED_MS = 1_500  # after the load event: charts are drawn, nothing moves any more
 # Before anything of a page runs: what an observer is told is kept, with what was before it.
 WATCH = """
@@ -121,25 +124,46 @@ def _chromium() -> Iterator[Any]:
         browser.close()
 
 
-def _loaded(chromium: Any, address: str, session: str, patience: float = PATIENCE_MS) -> dict[str, float]:
+def _loaded(chromium: Any, address: str, session: str, patience: float = PATIENCE_SECONDS) -> dict[str, float]:
     """What one first load came to: a browser that is logged in and has seen nothing of the site.
 
-    Raises CommandError for a page that fails, or that is still busy with itself when its patience (ms) is over.
+    Raises CommandError for a page that fails, that loads itself again, or that is still busy with itself when its
+    patience (s) is over; the browser is dead then.
     """
+    over = Event()
+    processes = chromium.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    browser = next(psutil.Process(one["id"]) for one in processes if one["type"] == "browser")
+
+    def end() -> None:
+        over.set()
+        browser.kill()
+
+    # Most of Playwright's calls wait for the page, whatever their timeout: a dead browser ends them all.
+    deadline = Timer(patience, end)
+    deadline.start()
+    try:
+        return _measured(chromium, address, session)
+    except import_module("playwright.sync_api").Error as error:
+        late = f"is still busy after {patience:g} s: it does not load, or its script does not end"
+        reason = late if over.is_set() else f"cannot be measured: {error.message.splitlines()[0]}"
+        raise CommandError(f"{address} {reason}.") from None
+    finally:
+        deadline.cancel()
+
+
+def _measured(chromium: Any, address: str, session: str) -> dict[str, float]:
     with chromium.new_context(viewport={"width": 1440, "height": 900}, service_workers="block") as context:
-        context.set_default_timeout(patience)
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": address}])
+        # Of the whole site: a cookie of the page's folder would not be sent with what the page asks for.
+        cookie = {"name": settings.SESSION_COOKIE_NAME, "value": session, "url": urljoin(address, "/")}
+        context.add_cookies([cookie])
         context.add_init_script(WATCH)
-        page = context.new_page()
-        try:
-            answer = page.goto(address)
-            if answer.status != http.client.OK:
-                raise CommandError(f"{address} answered {answer.status}.")
-            page.wait_for_timeout(SETTLED_MS)
-            # evaluate() would wait for ever.
-            found: dict[str, float] = page.wait_for_function(READ).json_value()
-        except import_module("playwright.sync_api").TimeoutError:
-            raise CommandError(
-                f"{address} is still busy after {patience / 1000:g} s: it does not load, or its script does not end."
-            ) from None
+        page, loads = context.new_page(), []
+        page.on("domcontentloaded", lambda _: loads.append(page.url))
+        answer = page.goto(address, timeout=0)
+        if answer.status != http.client.OK:
+            raise CommandError(f"{address} answered {answer.status}.")
+        page.wait_for_timeout(SETTLED_MS)
+        if loads != [address]:
+            raise CommandError(f"{address} does not stay: it loaded {', '.join(loads[:3])}.")
+        found: dict[str, float] = page.evaluate(READ)
     return found
