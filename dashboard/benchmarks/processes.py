@@ -65,7 +65,9 @@ def platform(*names: str) -> Iterator[Platform]:
             "CSRF_TRUSTED_ORIGINS": "",
         }
         _prepare(environment)
-        with Supervisor(_programs(names, port, live_port), environment, print) as supervisor:
+        # Standard output is for the rows alone.
+        say = partial(print, file=sys.stderr)
+        with Supervisor(_programs(names, port, live_port), environment, say) as supervisor:
             supervisor.start()
             pids = {one.program.name: one.child.pid for one in supervisor.running if one.child}
             asked = {"web": (port, "/health"), "live": (live_port, "/live/health")}
