@@ -164,11 +164,12 @@ class BotAdmin(BotModelAdmin):
         return prefilled(super().get_changeform_initial_data(request), "market")
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Of two who store a bot of one name at once, the second is shown the form with the reason at its name."""
+        """Of two at once: who stores a bot of the other's name is shown the form with the reason at its name, and who
+        stores one that the other deleted is told that it is gone."""
         try:
             return super().changeform_view(request, *args, **kwargs)
-        except ParamsError:
-            # The other one is stored by now, so the form sees it.
+        except (ParamsError, Bot.DoesNotExist):
+            # What the other did is stored by now, so Django sees it.
             return super().changeform_view(request, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Bot, form: Any, change: bool) -> None:

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from django.db import connection, transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from ninja import Query, Router
 from pydantic import Field
@@ -20,6 +18,7 @@ from dashboard.api.bot_rows import COLUMNS, BotDetail, BotRow, detail, named, ow
 from dashboard.api.paging import Listing, given, page_of
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Id, Page, Paged, Sent, Text
+from dashboard.turns import one_after_the_other
 
 router = Router(auth=READ, tags=["Bots"])
 
@@ -56,25 +55,10 @@ def create_bot(request: HttpRequest, response: HttpResponse, new: BotNew) -> Any
     return detail(owner(request), made.pk)
 
 
-def _one_after_the_other(asking: Any, bot_id: int, change: BotChange) -> None:
-    """Of two that change different settings at once, the second leaves those of the first.
-
-    The row is not held for a change of the run: that locks the account first, as whoever starts a bot does. Raises
-    Http404.
-    """
-    bots = Bot.objects.owned_by(asking).filter(pk=bot_id)
-    get_object_or_404(bots.only("pk"))
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('change of a bot', %s))", [bot_id])
-    if change.apply != "now":
-        list(bots.select_for_update().values_list("pk"))
-
-
 @router.patch("/{int:bot_id}", response=BotDetail, auth=TRADE, summary="Change what is sent, leave the rest")
 def change_bot(request: HttpRequest, bot_id: int, change: BotChange) -> Any:
     refused: services.Refused | None = None
-    with transaction.atomic():
-        _one_after_the_other(owner(request), bot_id, change)
+    with one_after_the_other(owner(request), bot_id, of_the_run=change.apply == "now"):
         try:
             bot_input.change(own(owner(request), bot_id), owner(request), change)
         except services.Refused as refusal:  # what was done is undone already; that it was refused is kept

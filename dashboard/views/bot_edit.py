@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
 from bots import services
@@ -17,11 +17,17 @@ from bots.models import Bot, Mode, Run
 from bots.services.configuration import differences
 from dashboard import changes
 from dashboard.forms import USUAL_DAYS, OwnBotForm, own_form_for, settings_typed
+from dashboard.turns import one_after_the_other
 from dashboard.views.bot_form import TYPED, form_context, render_preview, typed_in_address
 from dashboard.views.fragments import varies, wants_fragment
 from dashboard.views.owned import owned_bot
 
 SEEN = "seen"
+OF_THE_RUN = ("review", "apply")
+CHANGED = (
+    "Nothing was saved: %s was changed since this form was opened. Below is what you typed; its own page tells who "
+    "changed what. Save again to have what you typed."
+)
 SENT_BESIDE = ("csrfmiddlewaretoken", "then", "rest")
 
 
@@ -46,14 +52,14 @@ def edit_bot(request: HttpRequest, bot_id: int) -> HttpResponse:
     form = own_form_for(bot.kind)(typed, instance=_copy(bot), owner=request.user, trying=fragment)
     if fragment:
         return render_preview(request, form, _released(bot))
-    if request.method == "POST" and _was_changed(request, shown):
-        messages.warning(
-            request,
-            f"Nothing was saved: {bot.name} was changed since this form was opened. Below is what you typed; its own "
-            "page tells who changed what. Save again to have what you typed.",
-        )
-    elif request.method == "POST" and form.is_valid():
-        return _saved(request, bot, form, alive)
+    if request.method == "POST":
+        with one_after_the_other(request.user, bot_id, alive and request.POST.get("then") in OF_THE_RUN):
+            was_changed = _was_changed(request, settings_typed(_copy(bot)))
+            if not was_changed and form.is_valid():
+                return _saved(request, bot, form, alive)
+        if was_changed:
+            bot = owned_bot(request, bot_id)
+            messages.warning(request, CHANGED % bot.name)
     return _again(request, bot, form, alive)
 
 
@@ -91,7 +97,7 @@ def _about(bot: Any, alive: bool) -> dict[str, Any]:
 
 def _copy(bot: Any) -> Bot:
     """A bot that the form may write into."""
-    return Bot.objects.select_related("market__exchange", "account__owner", "owner").get(pk=bot.pk)
+    return get_object_or_404(Bot.objects.select_related("market__exchange", "account__owner", "owner"), pk=bot.pk)
 
 
 def _released(bot: Any) -> Decimal:

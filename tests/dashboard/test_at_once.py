@@ -146,6 +146,50 @@ def test_two_changes_of_different_settings_are_both_kept(cast, token_of, client)
     assert (bot.name, bot.params["lines"]) == ("Renamed", 10)
 
 
+def opened(client, bot):
+    """What a browser sends when the form of a bot is saved as it was opened."""
+    context = client.get(f"/bots/{bot.pk}/edit/").context
+    return typed(bot.account, bot.market) | {"seen": context["seen"], "then": "save"}
+
+
+def test_of_two_saves_of_one_form_at_once_the_second_turns_nothing_back(cast, client):
+    bot = grid(*cast)
+    services.configure(bot)
+    client.force_login(cast[0])
+    sent = opened(client, bot)
+    other = Bot.objects.get(pk=bot.pk)
+    other.name = "Renamed"
+    answer = while_another_waits(
+        lambda: services.configure(other), lambda: client.post(f"/bots/{bot.pk}/edit/", sent | {"param_lines": "10"})
+    )
+    assert "Renamed was changed since this form was opened" in answer.content.decode()
+    bot.refresh_from_db()
+    assert (bot.name, bot.params["lines"]) == ("Renamed", 20)
+    again = sent | {"seen": answer.context["seen"], "param_lines": "10"}
+    assert client.post(f"/bots/{bot.pk}/edit/", again).status_code == 302
+    bot.refresh_from_db()
+    assert bot.params["lines"] == 10
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "sentence"),
+    [("/bots/%s/edit/", 404, "Not found"), ("/admin/bots/bot/%s/change/", 200, "Perhaps it was deleted?")],
+)
+def test_a_bot_that_is_deleted_while_its_form_is_saved_is_gone_and_it_is_said(cast, client, path, status, sentence):
+    owner = cast[0]
+    owner.is_staff = owner.is_superuser = True
+    owner.save()
+    bot = grid(*cast)
+    services.configure(bot)
+    client.force_login(owner)
+    sent = opened(client, bot)
+    answer = while_another_waits(
+        Bot.objects.filter(pk=bot.pk).delete, lambda: client.post(path % bot.pk, sent, follow=True)
+    )
+    assert (answer.status_code, sentence in answer.content.decode()) == (status, True)
+    assert not Bot.objects.exists()
+
+
 def test_two_changes_of_a_run_are_both_kept(cast, client, redis):
     owner, account, market = cast
     Balance.objects.create(account=account, currency="USDT", free=Decimal(5000))
