@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 MOST_BYTES = 32_768  # of a request
 ASKING_SECONDS = 20.0  # until it must be complete
+LOOKING_SECONDS = 60.0  # for a session: after a restart all pages come at once, and their looks wait for one another
 # What may wait for a slow reader: in the kernel, and here; then how long until it takes up.
 SEND_BUFFER, HIGH_WATER, SLOW_SECONDS = 65_536, 16_384, 60.0
 # Pages reconnect a little apart from one another after a restart.
@@ -142,8 +143,9 @@ class Page(asyncio.Protocol):
             return
         key = session_key(self._headers)
         try:
-            user_id = await self._site.sessions.user(key) if key else None
-        except DatabaseError:
+            async with asyncio.timeout(LOOKING_SECONDS):
+                user_id = await self._site.sessions.user(key) if key else None
+        except (DatabaseError, TimeoutError):
             logger.warning("a session could not be checked", exc_info=True)
             problem = {"error": "The database does not answer; try again."}
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, problem, origin)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 import uvloop
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test import override_settings
 
 from dashboard import live, live_page, live_sessions
@@ -315,6 +315,14 @@ def test_a_fault_of_ours_closes_the_connection_and_is_logged(ask, cookie, origin
     assert "unforeseen" in caplog.text
 
 
+def test_a_database_that_hangs_keeps_nobody_waiting(ask, owner, cookie, origin, monkeypatch):
+    monkeypatch.setattr(live_page, "LOOKING_SECONDS", 0.05)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {owner._meta.db_table}")
+        answer = ask(Cookie=cookie, Origin=origin)
+    assert (answer.status, json.load(answer)) == (503, {"error": "The database does not answer; try again."})
+
+
 def test_what_follows_a_request_changes_nothing_about_it(call, cookie):
     """No second request lends the first its cookie."""
     first = b"GET /live/ HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\n\r\n"
@@ -358,6 +366,7 @@ def test_a_page_that_never_reads_again_is_dropped(monkeypatch, stream, request):
     monkeypatch.setattr(live_page, "SLOW_SECONDS", 0.05)
     request.getfixturevalue("sleeper")
     until(lambda: len(stream.hub) == 0)
+    assert len(stream.hub) == 0
 
 
 def test_streams_end_with_the_server(ask, cookie, origin, stream):
