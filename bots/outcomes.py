@@ -20,6 +20,7 @@ from bots.records import (
     ExactPayment,
     ExactTrade,
     Told,
+    digits_of,
     exact_payment,
     exact_trade,
     in_order,
@@ -57,13 +58,13 @@ class Outcome:
         unknown_rate: when funding settled, ms UTC, whose rate nobody told.
         """
         outcome = cls(run, engine)
-        kind, market = engine.kind, run.market
+        kind, market, digits = engine.kind, run.market, digits_of(run.market, run.terms)
         outcome.equity = _equity_rows(run, steps, candles)
-        outcome.trades = [exact_trade(record, kind, market) for record in steps.trades]
+        outcome.trades = [exact_trade(record, kind, digits) for record in steps.trades]
         outcome.events += _gap_events(run, candles)
         if unknown_rate is not None and run.position:
             outcome.events.append(event_row(run, UNPAID, moment(unknown_rate)))
-        payments = [exact_payment(record, market) for record in steps.payments]
+        payments = [exact_payment(record, digits) for record in steps.payments]
         outcome._book(candles, payments)
         outcome.events += [event_row(run, note_event(note, kind), moment(note["time"])) for note in steps.notes]
         outcome.events += [

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from operator import attrgetter
-from typing import Any, TextIO, TypeVar
+from typing import Any, NamedTuple, TextIO, TypeVar
 
 from bots.engine import types
 from bots.engine.types import BUY, LIQUIDATION, ORDER_TYPES, Terms
@@ -62,6 +63,27 @@ def terms_of(market: Market, slippage: float = 0.0) -> Terms:
     )
 
 
+class Digits(NamedTuple):
+    """The last decimal of a price and of an amount, as 0.01."""
+
+    price: Decimal
+    amount: Decimal
+
+
+def digits_of(market: Market, terms: Mapping[str, Any]) -> Digits:
+    """Digits that hold what an engine with these terms traded, to the last unit.
+
+    An exchange may change tick and lot while a run goes on, which keeps those that it began with; what is executed
+    there, live, comes in the new ones. So both must fit.
+    """
+    return Digits(_finest(market.tick, terms["tick"]), _finest(market.lot, terms["lot"]))
+
+
+@lru_cache(maxsize=1024)
+def _finest(*steps: Decimal | float) -> Decimal:
+    return Decimal(1).scaleb(-max(decimals(Decimal(str(step))) for step in steps))
+
+
 def moment(ms: int) -> datetime:
     return datetime.fromtimestamp(int(ms) / 1000, UTC)
 
@@ -86,17 +108,17 @@ class ExactTrade:
         return "buy" if self.direction == BUY else "sell"
 
 
-def exact_trade(record: Any, kind: Kind, market: Market) -> ExactTrade:
+def exact_trade(record: Any, kind: Kind, digits: Digits) -> ExactTrade:
     order_type = ORDER_TYPES[record["type"]]
     return ExactTrade(
         time=moment(record["time"]),
         sequence=int(record["sequence"]),
         slot=int(record["slot"]),
         order_type=order_type,
-        limit=None if order_type == "market" else to_decimal(record["limit"], market.tick),
+        limit=None if order_type == "market" else to_decimal(record["limit"], digits.price),
         direction=int(record["side"]),
-        price=to_decimal(record["price"], market.tick),
-        amount=to_decimal(record["amount"], market.lot),
+        price=to_decimal(record["price"], digits.price),
+        amount=to_decimal(record["amount"], digits.amount),
         fee=to_decimal(record["fee"], FEE_STEP),
         tag=LIQUIDATED_TAG if record["type"] == LIQUIDATION else kind.tags[record["tag"]],
     )
@@ -113,12 +135,12 @@ class ExactPayment:
     paid: Decimal
 
 
-def exact_payment(record: Any, market: Market) -> ExactPayment:
+def exact_payment(record: Any, digits: Digits) -> ExactPayment:
     return ExactPayment(
         time=moment(record["time"]),
         rate=float(record["limit"]),
-        price=to_decimal(record["price"], market.tick),
-        position=int(record["side"]) * to_decimal(record["amount"], market.lot),
+        price=to_decimal(record["price"], digits.price),
+        position=int(record["side"]) * to_decimal(record["amount"], digits.amount),
         paid=to_decimal(record["fee"], FEE_STEP),
     )
 
@@ -132,10 +154,10 @@ def in_order(trades: Iterable[A], payments: Iterable[B]) -> list[A | B]:
     return sorted([*payments, *trades], key=attrgetter("time"))
 
 
-def exact_order(record: Any, market: Market) -> tuple[Decimal | None, Decimal, Decimal]:
+def exact_order(record: Any, digits: Digits) -> tuple[Decimal | None, Decimal, Decimal]:
     """(price, amount, filled) of a wanted order; no price for market orders."""
-    price = None if ORDER_TYPES[record["type"]] == "market" else to_decimal(record["price"], market.tick)
-    return price, to_decimal(record["amount"], market.lot), to_decimal(record["filled"], market.lot)
+    price = None if ORDER_TYPES[record["type"]] == "market" else to_decimal(record["price"], digits.price)
+    return price, to_decimal(record["amount"], digits.amount), to_decimal(record["filled"], digits.amount)
 
 
 # Level, code, message, data of an Event.

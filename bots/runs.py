@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -28,7 +28,7 @@ from bots.kinds import KINDS
 from bots.models import Mode, Run
 from bots.observations import observe
 from bots.outcomes import Outcome
-from bots.records import ExactPayment, ExactTrade, exact_payment, exact_trade, in_order, terms_of
+from bots.records import ExactPayment, ExactTrade, digits_of, exact_payment, exact_trade, in_order, terms_of
 from bots.stretches import Stretches
 from markets.models import Feed, Market
 from markets.series import Candles
@@ -69,8 +69,9 @@ def backtest(
     seen = observe(kind, engine.params, market.pk, timeframe, candles)
     paid = funding.rates_of((market.pk, timeframe, 0), candles) if terms.margin else NO_FUNDING
     steps = step(engine, candles, seen, paid)
-    trades = [exact_trade(record, kind, market) for record in steps.trades]
-    payments, book = [exact_payment(record, market) for record in steps.payments], Book(cash=capital)
+    digits = digits_of(market, asdict(terms))
+    trades = [exact_trade(record, kind, digits) for record in steps.trades]
+    payments, book = [exact_payment(record, digits) for record in steps.payments], Book(cash=capital)
     for booked in in_order(trades, payments):
         if isinstance(booked, ExactPayment):
             book.pay(booked.paid)

@@ -16,7 +16,7 @@ from bots.engine.run import Engine
 from bots.engine.types import ORDER, ORDER_TYPES
 from bots.models import Bot, EquitySnapshot, Event, FundingPayment, Mode, Order, Position, Run, Side, Trade
 from bots.outcomes import Outcome, client_id, event_row
-from bots.records import ExactTrade, exact_order, moment
+from bots.records import ExactTrade, digits_of, exact_order, moment
 from orchestrator import notify
 
 _RUN_FIGURES = ("cash", "position", "cost", "realized", "fees", "funding", "equity", "trades_count", "last_price")
@@ -90,7 +90,7 @@ def _filled_order(run: Run, trade: ExactTrade) -> Order:
 def order_row(run: Run, engine: Engine, slot: int, now: datetime, status: str) -> Order:
     """A new row of a wanted order. One that was filled in part under an earlier identity is for what is left of it."""
     record = engine.orders[slot]
-    price, amount, filled = exact_order(record, run.market)
+    price, amount, filled = exact_order(record, digits_of(run.market, run.terms))
     return Order(
         run=run, bot_id=run.bot_id, owner_id=run.bot.owner_id, market_id=run.market_id,
         client_id=client_id(run, int(record["sequence"])), slot=slot, type=ORDER_TYPES[record["type"]],

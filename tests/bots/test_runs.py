@@ -231,6 +231,23 @@ def test_the_terms_of_the_start_hold_for_the_whole_run(bot, close, market):
     assert [float(t.fee) for t in trades] == pytest.approx([float(t.price * t.amount) * before.maker for t in trades])
 
 
+@pytest.mark.parametrize(("tick", "lot"), [("1", "1"), ("0.25", "0.5"), ("0.0001", "0.0000001")])
+def test_steps_that_an_exchange_changes_meanwhile_neither_make_nor_lose_money(bot, close, market, tick, lot):
+    candles = wandering(120)
+    run = services.start(bot, START)
+    close(candles[:40])
+    runs.advance_due()
+    Market.objects.filter(pk=market.pk).update(tick=tick, lot=lot)
+    claims.forget([run])  # as another worker, which reads the market anew
+    close(candles[40:])
+    runs.advance_due()
+    assert stored(run) == exact(expected(bot, candles))
+    run.refresh_from_db()
+    ledger = claims.engine_of(run).run
+    held = float(run.cash), float(run.position)
+    assert held == pytest.approx((ledger["cash"][0], ledger["position"][0]))
+
+
 def test_a_shard_takes_a_bounded_number_of_queries(bot, close, account, django_assert_num_queries):
     """Ten runs on one market cost what one costs.
 
