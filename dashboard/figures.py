@@ -15,13 +15,20 @@ from django.db.models import Case, Count, DecimalField, F, IntegerField, Q, Quer
 from django.db.models.functions import Abs, Coalesce
 
 from bots import why
-from bots.models import Account, Bot, Event, Halt, Mode, Order, Run, Trade
+from bots.models import Account, Bot, Event, Halt, Mode, Order, Position, Run, Trade
 from dashboard import row_columns
 from dashboard.keyset import Listing
 from dashboard.scope import Owner
 from dashboard.watchlist import with_watched
 from markets.models import Market
+from orchestrator.prepared import Given, Prepared
 
+# Rows of the overview, and of how many warnings its own are gathered.
+MOST_BOTS = 12
+POSITIONS = 10
+TRADES = 8
+MOVERS = 6
+WARNINGS = 30
 SPARKLINE_HOURS = 7 * 24
 LATELY_POINTS = 168
 # Period switch of the equity curves: name -> days, None for all.
@@ -43,10 +50,18 @@ def with_figures(bots: QuerySet[Bot]) -> QuerySet[Bot]:
     )
 
 
-def facets(bots: QuerySet[Bot]) -> list[dict[str, Any]]:
+def facets(owner: Owner) -> list[dict[str, Any]]:
     """How many bots there are of each status, kind and market: what the filters of the list offer."""
-    rows = bots.order_by().values("status", "kind", "market_id", "market__symbol").annotate(count=Count("pk"))
-    return [dict(row) for row in rows.order_by("market__symbol", "kind")]
+    return _FACETS.rows(owner=owner.pk)
+
+
+def _facets() -> QuerySet[Any, Any]:
+    bots = Bot.objects.owned_by(Given("owner")).order_by()
+    rows = bots.values("status", "kind", "market_id", "market__symbol").annotate(count=Count("pk"))
+    return rows.order_by("market__symbol", "kind")
+
+
+_FACETS = Prepared(_facets)
 
 
 def sorted_by(queryset: QuerySet[Any], columns: dict[str, str], sort: str) -> QuerySet[Any]:
@@ -125,34 +140,65 @@ def trades_between(
     return rows.values_list("time", "side", "price", "amount")[:most]
 
 
-def first(bots: QuerySet[Bot], count: int) -> QuerySet[Bot]:
-    """The first bots by urgency; the figures are added up for these alone."""
-    return by_urgency(with_figures(Bot.objects.filter(pk__in=by_urgency(bots).values("pk")[:count])))
+def _first() -> QuerySet[Bot]:
+    first = by_urgency(Bot.objects.owned_by(Given("owner"))).values("pk")[:MOST_BOTS]
+    return by_urgency(with_figures(Bot.objects.filter(pk__in=first)))
 
 
-def latest_trades(owner: Owner, count: int) -> QuerySet[Trade]:
-    latest = Listing("bots_trade", ("time", "id"), (("t.owner_id = %s", (owner.pk,)),), {"mode": Mode.values})
-    return row_columns.trades().filter(pk__in=latest.ids(count, None, newest_first=True)).order_by("-time", "-id")
+def _open_positions() -> QuerySet[Position]:
+    found = row_columns.positions().filter(owner=Given("owner"), status=Position.Status.OPEN)
+    return found.order_by("-opened_at", "-id")[:POSITIONS]
 
 
-def needing_attention(owner: Owner, since: datetime) -> QuerySet[Event]:
-    """Warnings and errors recorded since then, newest first."""
+def _latest_trades() -> QuerySet[Trade]:
+    latest = Listing("bots_trade", ("time", "id"), (("t.owner_id = %s", (Given("owner"),)),), {"mode": Mode.values})
+    ids = latest.ids(TRADES, None, newest_first=True)
+    return row_columns.trades().filter(pk__in=ids).order_by("-time", "-id")
+
+
+def _needing_attention() -> QuerySet[Event]:
     # Older warnings are not even looked at. Ids and times may be minutes out of step.
-    recorded = Event.objects.filter(recorded_at__gte=since - timedelta(minutes=10)).order_by("recorded_at")
-    return (
-        row_columns.events()
-        .filter(
-            owner=owner, level__in=[Event.Level.WARNING, Event.Level.ERROR], pk__gte=Subquery(recorded.values("pk")[:1])
-        )
-        .filter(recorded_at__gte=since)
-        .order_by("-id")
-    )
+    recorded = Event.objects.filter(recorded_at__gte=Given("looked_at")).order_by("recorded_at")
+    levels = [Event.Level.WARNING, Event.Level.ERROR]
+    found = row_columns.events().filter(owner=Given("owner"), level__in=levels)
+    found = found.filter(pk__gte=Subquery(recorded.values("pk")[:1]), recorded_at__gte=Given("since"))
+    return found.order_by("-id")[:WARNINGS]
 
 
-def movers(count: int, since: datetime) -> QuerySet[Market]:
+def _movers() -> QuerySet[Market]:
+    seen = Market.objects.filter(active=True, last_at__gte=Given("since"), change_24h__isnull=False)
+    return seen.select_related("exchange").order_by(Abs("change_24h").desc(), "pk")[:MOVERS]
+
+
+_FIRST = Prepared(_first)
+_OPEN_POSITIONS = Prepared(_open_positions)
+_LATEST_TRADES = Prepared(_latest_trades)
+_NEEDING_ATTENTION = Prepared(_needing_attention)
+_MOVERS = Prepared(_movers)
+
+
+def first(owner: Owner) -> list[Bot]:
+    """The first bots by urgency; the figures are added up for these alone."""
+    return _FIRST.rows(owner=owner.pk)
+
+
+def open_positions(owner: Owner) -> list[Position]:
+    """Those opened last."""
+    return _OPEN_POSITIONS.rows(owner=owner.pk)
+
+
+def latest_trades(owner: Owner) -> list[Trade]:
+    return _LATEST_TRADES.rows(owner=owner.pk)
+
+
+def needing_attention(owner: Owner, since: datetime) -> list[Event]:
+    """Warnings and errors recorded since then, newest first."""
+    return _NEEDING_ATTENTION.rows(owner=owner.pk, since=since, looked_at=since - timedelta(minutes=10))
+
+
+def movers(since: datetime) -> list[Market]:
     """Markets that moved most within a day, up or down, of those whose price was seen since then."""
-    seen = Market.objects.filter(active=True, last_at__gte=since, change_24h__isnull=False)
-    return seen.select_related("exchange").order_by(Abs("change_24h").desc(), "pk")[:count]
+    return _MOVERS.rows(since=since)
 
 
 class HaltRow(NamedTuple):
@@ -165,10 +211,16 @@ class HaltRow(NamedTuple):
 
 def halts(owner: Owner) -> list[HaltRow]:
     """The halts that the owner's bots are under, that of all accounts first: one query."""
+    return [HaltRow(*row) for row in _HALTS.rows(owner=owner.pk)]
+
+
+def _halts() -> QuerySet[Any, tuple[Any, ...]]:
     everywhere = Halt.objects.annotate(account=Value("")).values_list("account", "halted_at", "reason")
-    own = Account.objects.filter(owner=owner, halted_at__isnull=False).exclude(mode=Mode.REPLAY).order_by()
-    rows = everywhere.union(own.values_list("name", "halted_at", "halted_reason")).order_by("account")
-    return [HaltRow(*row) for row in rows]
+    own = Account.objects.filter(owner=Given("owner"), halted_at__isnull=False).exclude(mode=Mode.REPLAY).order_by()
+    return everywhere.union(own.values_list("name", "halted_at", "halted_reason")).order_by("account")
+
+
+_HALTS = Prepared(_halts)
 
 
 def at_stake(accounts: QuerySet[Account]) -> dict[str, int]:

@@ -28,15 +28,14 @@ class Page:
         return self.number + 1
 
 
-def page(query: QueryDict, queryset: Any, size: int, of_ids: Callable[[Any], Any] | None = None) -> Page:
-    """The page that ?page= names: one query.
+def page(query: QueryDict, queryset: Any, size: int) -> Page:
+    """The page of a queryset that ?page= names: one query."""
+    return numbered(query, size, lambda start, stop: list(queryset[start:stop]))
 
-    of_ids: makes of the ids of a page what it shows, in the same order: figures are then added up for its rows alone.
-    """
+
+def numbered(query: QueryDict, size: int, read: Callable[[int, int], Sequence[Any]]) -> Page:
+    """The page that ?page= names of what `read` tells from one place, counted from 0, to before another."""
     number = parameters.whole(query, "page", 1, 1, _LAST_PAGE)
     start = (number - 1) * size
-    if of_ids is None:
-        rows = list(queryset[start : start + size + 1])
-    else:
-        rows = list(of_ids(queryset.values("pk")[start : start + size + 1]))
+    rows = read(start, start + size + 1)
     return Page(rows[:size], number, len(rows) > size)

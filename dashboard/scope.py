@@ -11,6 +11,7 @@ from django.http import QueryDict
 from bots.kinds import KINDS
 from bots.models import Mode, Run
 from dashboard import parameters
+from orchestrator.prepared import Given, Prepared
 
 Owner: TypeAlias = Any  # Django's user model is swappable, so its type is known at run time only.
 LARGEST_ID = 2**63 - 1
@@ -37,13 +38,20 @@ def chosen(query: QueryDict) -> dict[str, str]:
 
 def scope(query: QueryDict, owner: Owner) -> Scope:
     """One query, over runs: there are as many as bots were started, however many trades they made."""
-    runs = Run.objects.filter(bot__owner=owner).order_by()
-    narrowed = _narrowed(runs, chosen(query))
+    narrowed = _narrowed(Run.objects.filter(bot__owner=owner).order_by(), chosen(query))
     if narrowed is None:
-        return Scope(None, [], runs.aggregate(made=Sum("trades_count"))["made"] or 0)
+        return Scope(None, [], sum(made for _, made in _MADE.rows(owner=owner.pk)))
     found = list(narrowed.values_list("pk", "bot_id", "trades_count"))
     bots = sorted({bot for _, bot, _ in found})
     return Scope([pk for pk, _, _ in found], bots, sum(trades for _, _, trades in found))
+
+
+def _made() -> QuerySet[Run, tuple[int, int]]:
+    runs = Run.objects.filter(bot__owner=Given("owner")).order_by()
+    return runs.values("bot__owner").annotate(made=Sum("trades_count")).values_list("bot__owner", "made")
+
+
+_MADE = Prepared(_made)
 
 
 def _narrowed(runs: QuerySet[Run], wanted: dict[str, str]) -> QuerySet[Run] | None:

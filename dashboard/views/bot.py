@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -17,13 +18,14 @@ from dashboard import charts, figures, formats, parameters, row_columns, rows
 from dashboard.bot_curve import bot_curve
 from dashboard.changes import change_rows
 from dashboard.figures import PERIODS
-from dashboard.paging import Page, page
+from dashboard.paging import Page, numbered, page
 from dashboard.views.bot_actions import actions_for
 from dashboard.views.fragments import varies, wants_fragment
 from dashboard.views.kept import kept
 from dashboard.views.markets import chart_settings
 from dashboard.views.owned import owned_bot
 from markets.series import TIMEFRAMES
+from orchestrator.prepared import Given, Prepared
 
 TABS = {"trades": "Trades", "orders": "Open orders", "log": "Event log", "runs": "Runs", "changes": "Changes"}
 PAGE_SIZE = 25
@@ -33,6 +35,11 @@ TOLD = 100  # read, for the answer why it does not trade
 MOST_ORDERS = 400
 MOST_TRADES = 2_000
 EQUITY_POINTS = 1_000
+# The binary engine state stays in the database: no page shows it.
+_RUNS = Prepared(lambda: Run.objects.filter(bot=Given("bot")).defer("state", "orders").order_by("-number"))
+_POSITIONS = Prepared(lambda: row_columns.positions().filter(bot=Given("bot"), status=Position.Status.OPEN))
+_EVENTS = Prepared(lambda: row_columns.events().filter(bot=Given("bot")).order_by("-id"))
+_TRADES = Prepared(lambda: row_columns.trades().filter(bot=Given("bot")).order_by("-time", "-id"))
 
 
 @require_GET
@@ -42,11 +49,9 @@ def bot(request: HttpRequest, bot_id: int) -> HttpResponse:
     """One bot: chart, position, orders, trades, and why it did what it did."""
     now = timezone.now()
     bot = owned_bot(request, bot_id)
-    # The binary engine state stays in the database: no page shows it.
-    run = bot.runs.defer("state", "orders").order_by("-number").first()
-    position = row_columns.positions().filter(bot=bot, status=Position.Status.OPEN)
+    run = next(iter(_RUNS.between(0, 1, bot=bot.pk)), None)
     tab = parameters.choice(request.GET, "tab", TABS, "trades")
-    events = list(row_columns.events().filter(bot=bot).order_by("-id")[:TOLD])
+    events = _EVENTS.between(0, TOLD, bot=bot.pk)
     context: dict[str, Any] = {
         "nav": "bots",
         "bot": bot,
@@ -54,7 +59,7 @@ def bot(request: HttpRequest, bot_id: int) -> HttpResponse:
         "row": rows.bot_row(bot, None, now),
         "actions": actions_for(bot.status),
         "figures": _run_figures(bot, run, now),
-        "position": next((rows.position_row(one, now) for one in position[:1]), None),
+        "position": next((rows.position_row(one, now) for one in _POSITIONS.between(0, 1, bot=bot.pk)), None),
         "liquidation": _liquidation(bot, run),
         "events": rows.event_rows(events[:LATEST_EVENTS], now),
         "parameters": rows.parameter_rows(bot.kind, _in_force(bot, run).params, bot.market),
@@ -157,16 +162,15 @@ def _tab(request: HttpRequest, bot: Any, tab: str, now: datetime) -> dict[str, A
         shown = page(request.GET, orders, MOST_ORDERS)
         return {"page": shown, "orders": rows.order_rows(shown.rows, bot.market, now)}
     if tab == "log":
-        shown = page(request.GET, row_columns.events().filter(bot=bot).order_by("-id"), PAGE_SIZE)
+        shown = numbered(request.GET, PAGE_SIZE, partial(_EVENTS.between, bot=bot.pk))
         return {"page": shown, "log": rows.event_rows(shown.rows, now)}
     if tab == "runs":
-        shown = page(request.GET, bot.runs.defer("state", "orders").order_by("-number"), PAGE_SIZE)
+        shown = numbered(request.GET, PAGE_SIZE, partial(_RUNS.between, bot=bot.pk))
         return {"page": shown, "runs": rows.run_rows(shown.rows, bot.market, now)}
     if tab == "changes":
         shown = page(request.GET, bot.changes.order_by("-id"), PAGE_SIZE)
         return {"page": shown, "changes": change_rows(shown.rows, now)}
-    trades = row_columns.trades().filter(bot=bot).order_by("-time", "-id")
-    shown = page(request.GET, trades, PAGE_SIZE)
+    shown = numbered(request.GET, PAGE_SIZE, partial(_TRADES.between, bot=bot.pk))
     return {"page": shown, "trades": rows.trade_rows(shown.rows, now)}
 
 

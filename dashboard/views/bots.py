@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -10,11 +11,12 @@ from django.views.decorators.http import require_GET
 
 from bots.models import Bot, Mode
 from dashboard import figures, parameters, rows
-from dashboard.paging import page
+from dashboard.paging import numbered
 from dashboard.views.bot_actions import ACTIONS
 from dashboard.views.bulk import MOST
 from dashboard.views.fragments import varies, wants_fragment
 from dashboard.views.kept import kept
+from orchestrator.prepared import Given, Prepared
 
 PAGE_SIZE = 25
 # Sort name in the address -> column.
@@ -32,6 +34,15 @@ SORTS = {
 DEFAULT_SORT = "-created"
 # Sorts whose columns have to be added up over the runs of every bot.
 FIGURES = ("pnl", "equity", "trades")
+FILTERS = {
+    "status": Q(status=Given("status")),
+    "kind": Q(kind=Given("kind")),
+    "market": Q(market=Given("market")),
+    "mode": Q(account__mode=Given("mode")),
+    "q": Q(name__icontains=Given("q"))
+    | Q(market__symbol__icontains=Given("q"))
+    | Q(market__exchange__name__icontains=Given("q")),
+}
 UNSHOWN = ("params", "limits", "market__exchange__ccxt_config")
 # (sort name, label, class of its cells)
 COLUMNS = (
@@ -47,18 +58,14 @@ COLUMNS = (
 def bots(request: HttpRequest) -> HttpResponse:
     """The owner's bots, filtered, sorted and paged by the address."""
     now = timezone.now()
-    owned = Bot.objects.owned_by(request.user)
-    found = figures.facets(owned)
+    found = figures.facets(request.user)
     chosen = _filters(request.GET)
     sort = parameters.choice(request.GET, "sort", [sign + name for name in SORTS for sign in ("", "-")], DEFAULT_SORT)
-    listed = figures.with_figures(owned) if sort.lstrip("-") in FIGURES else owned
-    shown = page(
+    filters = tuple(name for name, value in chosen.items() if value)
+    shown = numbered(
         request.GET,
-        figures.sorted_by(_filtered(listed, chosen), SORTS, sort),
         parameters.whole(request.GET, "size", PAGE_SIZE, 10, MOST),
-        lambda ids: figures.sorted_by(figures.with_figures(Bot.objects.filter(pk__in=ids)), SORTS, sort).defer(
-            *UNSHOWN
-        ),
+        lambda start, stop: _listed(filters, sort, start, stop).rows(owner=request.user.pk, **chosen),
     )
     lately = figures.lately([bot.pk for bot in shown.rows], now)
     context: dict[str, Any] = {
@@ -90,18 +97,19 @@ def _filters(query: QueryDict) -> dict[str, Any]:
     }
 
 
-def _filtered(queryset: QuerySet[Bot], chosen: dict[str, Any]) -> QuerySet[Bot]:
-    for column in ("status", "kind", "market"):
-        if chosen[column]:
-            queryset = queryset.filter(**{column: chosen[column]})
-    if chosen["mode"]:
-        queryset = queryset.filter(account__mode=chosen["mode"])
-    if chosen["q"]:
-        words = chosen["q"]
-        queryset = queryset.filter(
-            Q(name__icontains=words) | Q(market__symbol__icontains=words) | Q(market__exchange__name__icontains=words)
-        )
-    return queryset
+@lru_cache(maxsize=500)
+def _listed(filters: tuple[str, ...], sort: str, start: int, stop: int) -> Prepared[Bot]:
+    """A part of the list; figures are added up for its bots alone, unless the list is sorted by them."""
+
+    def build() -> QuerySet[Bot]:
+        listed: QuerySet[Bot] = Bot.objects.owned_by(Given("owner")).filter(*(FILTERS[name] for name in filters))
+        if sort.lstrip("-") in FIGURES:
+            listed = figures.with_figures(listed)
+        ids = figures.sorted_by(listed, SORTS, sort).values("pk")[start:stop]
+        shown = figures.with_figures(Bot.objects.filter(pk__in=ids))
+        return figures.sorted_by(shown, SORTS, sort).defer(*UNSHOWN)
+
+    return Prepared(build)
 
 
 def _count(found: list[dict[str, Any]], column: str, value: str) -> int:

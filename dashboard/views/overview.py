@@ -8,9 +8,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from bots.models import Bot, Position
 from dashboard import books as money
-from dashboard import figures, formats, overview_rows, parameters, performance, row_columns, rows
+from dashboard import figures, formats, overview_rows, parameters, performance, rows
 from dashboard.books import Book
 from dashboard.figures import PERIODS
 from dashboard.scope import Owner
@@ -21,12 +20,7 @@ from dashboard.views.kept import kept
 # The page of performance shows longer ones.
 CURVE_PERIODS = PERIODS | performance.PERIODS
 ATTENTION_DAYS = 7
-ATTENTION = 6  # rows, of the newest LOOKED_AT warnings
-LOOKED_AT = 30
-MOST_BOTS = 12
-TRADES = 8
-POSITIONS = 10
-MOVERS = 6
+ATTENTION = 6  # rows
 
 
 @require_GET
@@ -39,8 +33,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     books = money.books(owner, now)
     book = chosen_book(request, books)
     period = parameters.choice(request.GET, "period", PERIODS, "7d")
-    bots = list(figures.first(Bot.objects.owned_by(owner), MOST_BOTS))
-    positions = row_columns.positions().filter(owner=owner, status=Position.Status.OPEN)
+    bots = figures.first(owner)
     halts = figures.halts(owner)
     warnings = figures.needing_attention(owner, now - timedelta(days=ATTENTION_DAYS))
     context: dict[str, Any] = {
@@ -56,14 +49,12 @@ def overview(request: HttpRequest) -> HttpResponse:
         "periods": list(PERIODS),
         "period": period,
         "bots": [rows.bot_row(bot, None, now) for bot in bots],
-        "positions": [
-            rows.position_row(position, now) for position in positions.order_by("-opened_at", "-id")[:POSITIONS]
-        ],
-        "trades": rows.trade_rows(figures.latest_trades(owner, TRADES), now),
-        "events": rows.gathered(warnings[:LOOKED_AT], now)[:ATTENTION],
+        "positions": [rows.position_row(position, now) for position in figures.open_positions(owner)],
+        "trades": rows.trade_rows(figures.latest_trades(owner), now),
+        "events": rows.gathered(warnings, now)[:ATTENTION],
         "shares": overview_rows.share_rows(book) if book else [],
         "exposure": overview_rows.exposure(book) if book else [],
-        "movers": overview_rows.mover_rows(figures.movers(MOVERS, now - timedelta(days=1))),
+        "movers": overview_rows.mover_rows(figures.movers(now - timedelta(days=1))),
         "simulated": any(one.mode == "paper" for one in books) or any(bot.account.mode == "paper" for bot in bots),
         "live_topics": f"user:{owner.pk}",
     }

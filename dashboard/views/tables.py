@@ -71,7 +71,7 @@ def table(request: HttpRequest, name: str) -> HttpResponse:
     """One page of a table, as the address filters it: two queries, wherever the page lies."""
     now, chosen = timezone.now(), TABLES[name]
     listing, known = chosen.listing(request.GET, request.user)
-    shown = page(request.GET, listing, chosen.queryset())
+    shown = page(request.GET, listing, chosen.queryset)
     filters = chosen.filters(request.GET)
     context: dict[str, Any] = {
         "nav": name,
