@@ -76,6 +76,22 @@ def written(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
     return middleware
 
 
+def known_secret(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """A browser is not sent the CSRF secret that it has: Django sends it with every page, and caches keep no cookies.
+
+    It lasts a year from the log-in, which no session does.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        sent = response.cookies.get(settings.CSRF_COOKIE_NAME)
+        if sent is not None and sent.value == request.COOKIES.get(settings.CSRF_COOKIE_NAME):
+            del response.cookies[settings.CSRF_COOKIE_NAME]
+        return response
+
+    return middleware
+
+
 def _changed_for(request: HttpRequest) -> list[str]:
     """What an administrator changes may be anybody's: accounts, permissions, what there is to trade."""
     if request.path.startswith("/admin/"):

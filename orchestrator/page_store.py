@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import orjson
 from django.conf import settings
-from django.http import parse_cookie
 from redis import Redis
 from redis.exceptions import NoScriptError
 
@@ -151,7 +150,7 @@ class PageStore:
         response = self._django(environ, start_response)
         if look is not None:
             _MISSES.inc()
-            _keep(look, cast("HttpResponseBase", response), environ["HTTP_COOKIE"])
+            _keep(look, cast("HttpResponseBase", response))
         return response
 
 
@@ -207,9 +206,9 @@ def _asked(redis: Redis, key: str) -> Any:
 _LOOK_DIGEST = hashlib.sha1(_LOOK.encode(), usedforsecurity=False).hexdigest()  # Redis' name for a script
 
 
-def _keep(look: _Look, response: HttpResponseBase, cookies: str) -> None:
+def _keep(look: _Look, response: HttpResponseBase) -> None:
     keepable: Keepable | None = getattr(response, "keepable", None)
-    if keepable is None or not _is_whole(response) or not _brings_no_cookie(response, cookies):
+    if keepable is None or not _is_whole(response):
         return
     headers = [(name, value) for name, value in response.items() if name.lower() not in _OF_ONE_ANSWER]
     status = f"{response.status_code} {response.reason_phrase}"
@@ -223,20 +222,13 @@ def _keep(look: _Look, response: HttpResponseBase, cookies: str) -> None:
 
 
 def _is_whole(response: HttpResponseBase) -> bool:
-    """A page or its 304 that hangs on nothing but what its key was made of."""
+    """A page or its 304 that hangs on nothing but what its key was made of, and brings no cookie."""
     varies = {word.strip().lower() for word in response.headers.get("Vary", "").split(",")}
     return (
         response.status_code in {200, 304}
         and not response.streaming
+        and not response.cookies
         and "ETag" in response.headers
         and "no-store" not in response.headers.get("Cache-Control", "")
         and varies <= _VARIES
-    )
-
-
-def _brings_no_cookie(response: HttpResponseBase, cookies: str) -> bool:
-    """But for the CSRF secret that the browser has: Django sends it with every form, so that it lasts longer."""
-    had = parse_cookie(cookies)
-    return all(
-        name == settings.CSRF_COOKIE_NAME and had.get(name) == one.value for name, one in response.cookies.items()
     )

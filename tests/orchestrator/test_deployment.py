@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -22,12 +23,20 @@ from tests.orchestrator.processes import manage, until
 
 class Counting(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    asked = 0
+    asked, unchanged = 0, 0
+    has_ended = False
+    held = free = None
 
     def do_GET(self):
         type(self).asked += 1
         text = f"{type(self).asked} for {self.headers.get('Cookie')}".encode()
+        if "expired" in self.path and self.headers.get("If-None-Match"):
+            self.from_before()
+            return
         self.send_response(200)
+        if "expired" in self.path:
+            self.send_header("X-Accel-Expires", "@1")
+            self.send_header("ETag", '"it"')
         self.send_header("Cache-Control", "no-store" if "secret" in self.path else "private, no-cache")
         self.send_header("Content-Length", str(len(text)))
         if "sets-cookie" in self.path:
@@ -36,6 +45,18 @@ class Counting(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     do_POST = do_GET
+
+    def from_before(self):
+        """What nginx has is asked for once more: it is the same, takes its time, or the session has ended."""
+        if self.held:
+            self.held.set()
+            assert self.free.wait(60)
+        type(self).unchanged += not self.has_ended
+        self.send_response(302 if self.has_ended else 304)
+        self.send_header("Content-Length", "0")
+        if self.has_ended:
+            self.send_header("Set-Cookie", 'sessionid=""; expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/')
+        self.end_headers()
 
     def log_message(self, *_):
         """Nothing: it would land in the output of the tests."""
@@ -56,7 +77,7 @@ def nginx(tmp_path_factory):
         ("live:8001", f"127.0.0.1:{upstream.server_port}"),
         ("listen 80 backlog=8192", f"listen 127.0.0.1:{port}"),
         ("/tmp/nginx-pages", str(folder / "pages")),
-        ("proxy_cache_valid 200 1s", "proxy_cache_valid 200 60s"),
+        ("302 403 404 1s;", "302 403 404 60s;"),
         ("include mime.types", "include /etc/nginx/mime.types"),
     ):
         assert old in configuration
@@ -85,11 +106,17 @@ def answers(port):
 
 
 def get(port, path, method="GET", **headers):
+    return whole(port, path, method, **headers)[1]
+
+
+def whole(port, path, method="GET", **headers):
+    """(status, text) of an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-    text = connection.getresponse().read()
+    answer = connection.getresponse()
+    text = answer.read()
     connection.close()
-    return text
+    return answer.status, text
 
 
 def test_a_page_is_kept_for_its_session_alone(nginx):
@@ -130,12 +157,45 @@ def test_who_reloads_a_page_gets_a_new_one(nginx):
     assert get(nginx, "/reloaded", **cookie) != get(nginx, "/reloaded", Cache_Control="no-cache", **cookie)
 
 
-def test_fragments_and_pages_are_kept_apart(nginx):
+def test_a_fragment_asked_for_because_something_changed_is_never_one_from_before(nginx):
     cookie = {"Cookie": "sessionid=ann"}
-    fragment = get(nginx, "/both", HX_Request="true", **cookie)
-    assert get(nginx, "/both", **cookie) != fragment
-    back = {"HX_Request": "true", "HX_History_Restore_Request": "true"}
-    assert get(nginx, "/both", **back, **cookie) != fragment
+    page = get(nginx, "/both", **cookie)
+    fragments = {get(nginx, "/both", HX_Request="true", **cookie) for _ in range(2)}
+    assert len(fragments | {page}) == 3
+    assert get(nginx, "/both", **cookie) == page
+
+
+def test_a_page_that_did_not_change_is_not_asked_for_again_but_checked(nginx):
+    cookie = {"Cookie": "sessionid=ann"}
+    page, checked = get(nginx, "/expired/same", **cookie), Counting.unchanged
+    assert get(nginx, "/expired/same", **cookie) == page
+    assert Counting.unchanged == checked + 1
+
+
+def test_while_one_waits_for_a_page_anew_all_others_get_the_one_before(nginx, monkeypatch):
+    cookie = {"Cookie": "sessionid=ann"}
+    page = get(nginx, "/expired/held", **cookie)
+    monkeypatch.setattr(Counting, "held", threading.Event())
+    monkeypatch.setattr(Counting, "free", threading.Event())
+    with ThreadPoolExecutor(1) as first:
+        waiting = first.submit(get, nginx, "/expired/held", **cookie)
+        assert Counting.held.wait(60)
+        asked = Counting.asked
+        assert {get(nginx, "/expired/held", **cookie) for _ in range(20)} == {page}
+        assert Counting.asked == asked
+        assert not waiting.done()
+        Counting.free.set()
+        assert waiting.result(60) == page
+
+
+def test_the_answer_to_a_session_that_has_ended_takes_the_place_of_its_page(nginx, monkeypatch):
+    cookie = {"Cookie": "sessionid=ann"}
+    assert whole(nginx, "/expired/ended", **cookie)[0] == 200
+    monkeypatch.setattr(Counting, "has_ended", True)
+    assert whole(nginx, "/expired/ended", **cookie)[0] == 302
+    asked = Counting.asked
+    assert whole(nginx, "/expired/ended", **cookie)[0] == 302
+    assert Counting.asked == asked
 
 
 def test_every_change_renews_the_cookie_that_proxies_look_at(client, db):
