@@ -106,12 +106,13 @@ class AccountAdmin(AccountModelAdmin):
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         formset.save(commit=False)  # tells the history what changed; the money moves by deposits
         for one in formset.forms:
-            if one.has_changed():
+            if one.difference:
                 self._deposit(request, form.instance, one)
 
     def _deposit(self, request: HttpRequest, account: Account, form: BalanceForm) -> None:
         try:
-            services.deposit(account, form.instance.currency, form.difference, request.user.get_username())
+            by, payments = request.user.get_username(), form.cleaned_data["payments"]
+            services.deposit(account, form.instance.currency, form.difference, by, payments)
         except services.Refused as error:
             messages.error(request, str(error))
 

@@ -60,10 +60,20 @@ class ExactField(forms.DecimalField):
         return Decimal(f"{value.normalize():f}") if isinstance(value, Decimal) and value.is_finite() else value
 
 
+class PaymentsField(forms.IntegerField):
+    """How many payments there were when the form was opened: nothing that is typed, and nothing that changes."""
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return False
+
+
 class BalanceForm(BalanceModelForm):
     """Money of an account in one currency. Saved through services.deposit(): bots move money at the same time."""
 
     difference = Decimal(0)  # what was typed less what was shown, of a valid form
+    payments = PaymentsField(
+        widget=forms.HiddenInput, error_messages={"required": "payments is needed: open the page anew."}
+    )
 
     class Meta:
         model = Balance
@@ -74,6 +84,7 @@ class BalanceForm(BalanceModelForm):
         self.fields["currency"].disabled = self.instance.pk is not None
         # What the row says by now is not what the person saw.
         self.fields["free"].show_hidden_initial = self.instance.pk is not None
+        self.fields["payments"].initial = self.instance.payments
 
     def clean_free(self) -> Decimal:
         free: Decimal = self.cleaned_data["free"]

@@ -47,6 +47,7 @@ class Balance(models.Model):
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="balances")
     currency = models.CharField(max_length=20)
     free = price_field(default=0, validators=[MinValueValidator(Decimal(0))])
+    payments = models.IntegerField(default=0, help_text="Deposits and withdrawals by people so far.")
 
     class Meta:
         ordering = ["currency"]

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 
 from bots import balances, live_money
 from bots.guards import Refused
@@ -23,10 +24,14 @@ def open_paper_account(owner: Any, name: str, exchange: Exchange, money: dict[st
     return account
 
 
-def deposit(account: Account, currency: str, amount: Decimal, by: str) -> None:
-    """Add money to what an account has free, or take it out when amount is negative. Raises Refused."""
+def deposit(account: Account, currency: str, amount: Decimal, by: str, payments: int | None = None) -> None:
+    """Add money to what an account has free, or take it out when amount is negative. Raises Refused.
+
+    payments: how many there were in this currency when it was decided on, so that what is sent twice is paid once.
+    """
     named = f"{abs(amount).normalize():f} {currency}"
     with transaction.atomic():
+        _count(account, currency, payments)
         if account.mode == Mode.LIVE:
             live_money.require_simulated(account.exchange)
         if amount < 0 and not balances.reserve(account, currency, -amount):
@@ -40,3 +45,16 @@ def deposit(account: Account, currency: str, amount: Decimal, by: str) -> None:
             owner_id=account.owner_id, code=code, message=f"{named} {verb} account {account.name}{by_whom(by)}."
         )
         notify.changed([notify.user_topic(account.owner_id)])
+
+
+def _count(account: Account, currency: str, payments: int | None) -> None:
+    """One payment more, of the row that others wait for now. Raises Refused."""
+    Balance.objects.get_or_create(account=account, currency=currency)
+    rows = Balance.objects.filter(account=account, currency=currency)
+    if payments is not None:
+        rows = rows.filter(payments=payments)
+    if not rows.update(payments=F("payments") + 1):
+        raise Refused(
+            f"{currency} was paid into or withdrawn from account {account.name} since this form was opened; nothing "
+            "was changed now."
+        )

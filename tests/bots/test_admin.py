@@ -282,7 +282,7 @@ def balances_typed(account, free: str, shown: str = "") -> dict:
     return {
         "name": "Paper", "balances-TOTAL_FORMS": 1, "balances-INITIAL_FORMS": 1, "balances-0-id": row.pk,
         "balances-0-account": account.pk, "balances-0-free": free, "balances-0-currency": "EUR",
-        "initial-balances-0-free": shown or f"{row.free.normalize():f}",
+        "initial-balances-0-free": shown or f"{row.free.normalize():f}", "balances-0-payments": row.payments,
     }  # fmt: skip
 
 
@@ -316,10 +316,26 @@ def test_money_that_a_bot_took_meanwhile_is_not_given_back_by_saving(client, bos
     assert client.post(page_of(account), balances_typed(account, "1", shown="x")).status_code == 200
 
 
+def test_a_form_that_is_sent_twice_pays_once(client, boss, account):
+    page = client.get(page_of(account)).content.decode()
+    assert 'name="balances-0-payments" value="0"' in page
+    sent = balances_typed(account, "10500")
+    assert client.post(page_of(account), sent).status_code == 302
+    answer = client.post(page_of(account), sent, follow=True)
+    assert any("paid into or withdrawn from account Paper since this form was opened" in one for one in told(answer))
+    assert (account.balances.get().free, len(money_events())) == (10_500, 1)
+    # Nothing typed is nothing paid, whoever paid meanwhile; a form of before is no payment.
+    answer = client.post(page_of(account), sent | {"balances-0-free": "10000"}, follow=True)
+    assert not any("paid into" in one for one in told(answer))
+    del sent["balances-0-payments"]
+    assert "payments is needed: open the page anew." in client.post(page_of(account), sent).content.decode()
+    assert len(money_events()) == 1
+
+
 def test_a_new_currency_is_a_deposit(client, boss, account):
     data = balances_typed(account, "10000") | {
         "balances-TOTAL_FORMS": 2, "balances-1-currency": "EUR", "balances-1-free": "7",
-        "balances-1-account": account.pk,
+        "balances-1-account": account.pk, "balances-1-payments": 0,
     }  # fmt: skip
     assert client.post(page_of(account), data).status_code == 302
     assert account.balances.get(currency="EUR").free == 7

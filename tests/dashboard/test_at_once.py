@@ -146,6 +146,13 @@ def test_two_changes_of_different_settings_are_both_kept(cast, token_of, client)
     assert (bot.name, bot.params["lines"]) == ("Renamed", 10)
 
 
+def test_money_that_is_paid_in_twice_at_once_is_paid_in_once(cast):
+    account = cast[1]
+    told = while_another_waits(*[lambda: services.deposit(account, "EUR", Decimal(7), "owner", payments=0)] * 2)
+    assert isinstance(told, services.Refused)
+    assert account.balances.get(currency="EUR").free == 7
+
+
 def opened(client, bot):
     """What a browser sends when the form of a bot is saved as it was opened."""
     context = client.get(f"/bots/{bot.pk}/edit/").context
