@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from markets import funding, gateway
 from markets.models import Exchange, Feed, Market
-from markets.surface import Gateway, GatewayError
+from markets.surface import Gateway, GatewayError, Rate
 from orchestrator.sole import sole
 
 logger = logging.getLogger(__name__)
 
 HOUR_MS = 3_600_000
 SETTLING_MS = 60_000  # after the hour an exchange takes to publish a rate
+MINUTE_MS, AGAIN_MS = 60_000, 10_000
+LATE_MS = 15 * MINUTE_MS  # a rate is waited for, before nothing counts as settled
 HISTORY_MS = 60 * 24 * HOUR_MS  # asked for at first, page by page
 PAGE = 200
 _LOCKS = 0x66756E64  # namespace: one worker a market
@@ -51,10 +54,24 @@ def _sync_market(source: Gateway, pk: int, settled: int) -> int:
         market = Market.objects.filter(pk__in=mine).first()
         if market is None:
             return 0
-        since = market.funding_to + 1 if market.funding_to is not None else settled - HISTORY_MS
-        rates = source.fetch_funding_rates(market.symbol, since, PAGE)
-        # After a full page there may be more.
-        upto = rates[-1].time if len(rates) == PAGE else max(market.funding_to or 0, settled)
-        with transaction.atomic():
-            Market.objects.filter(pk=pk).update(funding_to=upto)
-            return funding.upsert(pk, rates)
+        if market.funding_to == _known_to(pk, settled) and settled % MINUTE_MS > AGAIN_MS:
+            return 0  # a late rate is looked for at the begin of every minute
+        written, upto = 0, settled - HISTORY_MS if market.funding_to is None else market.funding_to
+        # Some give fewer at a time than they are asked for, so only an answer of nothing is the end.
+        while rates := source.fetch_funding_rates(market.symbol, upto + 1, PAGE):
+            upto = rates[-1].time
+            written += _keep(pk, rates, upto)
+        return written + _keep(pk, [], max(market.funding_to or 0, _known_to(pk, settled)))
+
+
+@transaction.atomic
+def _keep(pk: int, rates: Sequence[Rate], upto: int) -> int:
+    Market.objects.filter(pk=pk).update(funding_to=upto)
+    return funding.upsert(pk, rates)
+
+
+def _known_to(pk: int, settled: int) -> int:
+    """Up to when all rates are known that were told: not beyond one that must have settled, but may come late."""
+    last = funding.latest(pk, 2)
+    due = 2 * last[0][0] - last[1][0] if len(last) == 2 else 0
+    return due - 1 if due <= settled < due + LATE_MS else settled

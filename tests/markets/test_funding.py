@@ -9,8 +9,9 @@ from django.core.management import CommandError, call_command
 
 from markets import funding, gateway, services, simulated
 from markets.models import Exchange, Feed, FundingRate, Market
-from markets.services.funding import SETTLING_MS
+from markets.services.funding import MINUTE_MS, SETTLING_MS
 from markets.simulated import FUNDING_MS
+from markets.simulated_quotes import SimulatedQuotes
 from markets.surface import Rate
 from tests.markets.conftest import DATA
 
@@ -106,10 +107,40 @@ def test_an_exchange_that_fails_says_no_more_than_it_knows_and_stops_no_other(sw
 
 
 def test_a_long_history_comes_page_by_page(swap, clock, monkeypatch):
-    monkeypatch.setattr("markets.services.funding.PAGE", 100)
-    assert services.sync_funding() == 100
-    assert services.sync_funding() == 80
+    """Also where an exchange gives fewer at a time than it is asked for."""
+    asked = SimulatedQuotes.fetch_funding_rates
+    monkeypatch.setattr(SimulatedQuotes, "fetch_funding_rates", lambda self, *what: asked(self, *what)[:70])
+    assert services.sync_funding() == 180
     assert len(times(swap)) == 180
+
+
+def test_a_rate_that_comes_late_is_waited_for_and_not_passed_over(swap, clock, monkeypatch):
+    services.sync_funding()
+    clock.now += FUNDING_MS - HOUR // 2 + SETTLING_MS + 5_000  # the next one is due
+    due = (clock.now - SETTLING_MS) // HOUR * HOUR
+    asked = SimulatedQuotes.fetch_funding_rates
+    published = due + 3 * MINUTE_MS
+
+    def late(self, *what):
+        return [rate for rate in asked(self, *what) if rate.time < due or clock.now >= published]
+
+    monkeypatch.setattr(SimulatedQuotes, "fetch_funding_rates", late)
+    assert services.sync_funding() == 0
+    assert Market.objects.get(pk=swap.pk).funding_to == due - 1, "runs wait"
+    clock.now += 30_000
+    assert services.sync_funding() == 0
+    clock.now = published + 5_000
+    assert services.sync_funding() == 1
+    assert times(swap)[-1] == due
+    assert Market.objects.get(pk=swap.pk).funding_to >= due
+
+
+def test_a_rate_that_never_comes_is_not_waited_for_long(swap, clock, monkeypatch):
+    services.sync_funding()
+    monkeypatch.setattr(SimulatedQuotes, "fetch_funding_rates", lambda self, *what: [])
+    clock.now += FUNDING_MS
+    assert services.sync_funding() == 0
+    assert Market.objects.get(pk=swap.pk).funding_to == clock.now - SETTLING_MS
 
 
 def test_the_simulated_exchange_and_the_table_agree(swap):
