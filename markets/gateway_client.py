@@ -26,6 +26,7 @@ _PLACES = ("proxyUrl", "httpProxy", "httpsProxy", "socksProxy")
 TOO_MANY, BANNED, UNAVAILABLE = 429, 418, 503
 # Left alone for so long where the answer does not say for how long: seconds.
 _USUAL_HOLD = {TOO_MANY: 10.0, BANNED: 120.0}
+_FARTHEST_MS = 86_400_000  # a clock that is further off tells something else, or another unit
 _MEASURED_S, _UNMEASURED_S = 600.0, 60.0  # until the clock is measured again
 
 
@@ -101,10 +102,14 @@ class CcxtExchange:
         """
         with self._asking("its time"):
             if self.client.has["fetchTime"]:
-                return int(self.client.fetch_time()) - self.clock.now_ms()
-            if self._date_offset is None:
-                self.client.load_markets()
-            return self._date_offset or 0
+                ahead = int(self.client.fetch_time()) - self.clock.now_ms()
+            else:
+                if self._date_offset is None:
+                    self.client.load_markets()
+                ahead = self._date_offset or 0
+            if abs(ahead) > _FARTHEST_MS:
+                raise ValueError(f"it is {ahead / 86_400_000:+.0f} days from ours")
+            return ahead
 
     def load(self) -> None:
         """Have ccxt know the exchange's markets; asks for them only once."""

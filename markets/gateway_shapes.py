@@ -26,6 +26,7 @@ from markets.surface import (
 
 logger = logging.getLogger(__name__)
 
+MINUTE_MS = 60_000
 USUAL_FEE = "0.001"  # of exchanges that do not say
 _LARGEST = Decimal(10) ** 20 - 1
 _BOUNDS = (
@@ -155,12 +156,18 @@ def ticker(entry: dict[str, Any], now: int) -> Ticker:
     change, volume = finite(entry.get("percentage")), finite(entry.get("quoteVolume"))
     return Ticker(
         symbol=entry["symbol"],
-        time=int(entry["timestamp"] or now),
+        time=_told_at(entry["timestamp"], now),
         last=above_zero("last price", entry["last"]),
         change_24h=None if change is None else change / 100,
         quote_volume_24h=volume,
         **_best(finite(entry.get("bid")), finite(entry.get("ask"))),
     )
+
+
+def _told_at(timestamp: Any, now: int) -> int:
+    """When it was told, ms UTC: now where that is not said, or cannot be. Clocks may differ by some seconds."""
+    moment = int(timestamp or 0)
+    return moment if 0 < moment <= now + MINUTE_MS else now
 
 
 def _best(bid: float | None, ask: float | None) -> dict[str, float]:

@@ -14,6 +14,8 @@ Times: TypeAlias = NDArray[np.int64]
 Column: TypeAlias = NDArray[np.float64]
 # Open time in ms, open, high, low, close, volume.
 Row: TypeAlias = tuple[int, float, float, float, float, float]
+# No price and no volume is so large, and the columns of money hold less.
+TOO_LARGE = 1e20
 VALUES = ("open", "high", "low", "close", "volume")
 
 # Name as ccxt spells it -> length in seconds.
@@ -128,6 +130,8 @@ def fault(row: Row, timeframe: int, previous: int | None = None) -> str | None:
     for name, value in zip(VALUES, values, strict=True):
         if not math.isfinite(value):
             return f"{name} must be a finite number, not {value!r}."
+        if value >= TOO_LARGE:
+            return f"{name} must be below {TOO_LARGE:.0e}, not {value!r}."
     return _inconsistency(*values)
 
 
@@ -153,7 +157,7 @@ def bad_rows(candles: Candles, timeframe: int, previous: int | None = None) -> N
             (candles.time >= 0)
             & (candles.time % (timeframe * 1000) == 0)
             & (np.diff(candles.time, prepend=first) > 0)
-            & np.isfinite(values).all(axis=0)
+            & (np.abs(values) < TOO_LARGE).all(axis=0)
             & (candles.low > 0)
             & (candles.high >= np.maximum(candles.open, candles.close))
             & (candles.low <= np.minimum(candles.open, candles.close))

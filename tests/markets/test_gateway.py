@@ -238,6 +238,14 @@ def test_a_ticker_that_cannot_be_is_an_error(binance, venue, told, sentence):
         connect(binance).fetch_tickers(["BTC/USDT"])
 
 
+@pytest.mark.parametrize("told", [4_102_444_800_000, -4_102_444_800_000])
+def test_a_ticker_from_the_future_counts_as_told_now(binance, venue, told):
+    """No later price would replace it."""
+    venue.ticker = {"closeTime": told}
+    (ticker,) = connect(binance).fetch_tickers(["BTC/USDT"]).values()
+    assert abs(ticker.time - real_ms()) < MINUTE
+
+
 def test_funding_rates_come_settled_and_ascending(futures, venue):
     hour = 3_600_000
     venue.rates = [[venue.now - 8 * hour, "0.0001"], [venue.now - 16 * hour, "-0.0002"], [venue.now + hour, "0.0003"]]
@@ -286,6 +294,8 @@ def test_what_goes_wrong_is_one_kind_of_error_with_a_sentence(
         ({"volume": "-1"}, "volume must be 0 or more"),
         ({"open_": "NaN"}, "open"),
         ({"low": "0"}, "low must be above 0"),
+        ({"high": "1e300"}, r"high must be below 1e\+20"),
+        ({"volume": "1e300"}, r"volume must be below 1e\+20"),
     ],
 )
 def test_an_impossible_candle_is_an_error_not_data(binance, venue, row, sentence):
@@ -324,6 +334,15 @@ def test_a_clock_that_is_wrong_is_corrected_and_never_runs_ahead(binance, venue,
     rows = source.fetch_ohlcv("BTC/USDT", 60, venue.now - 100 * MINUTE, 1000)
     closed = (ahead < 0) * 60
     assert len(rows) in ((100 - closed, 99 - closed) if closed else (101,))
+
+
+@pytest.mark.parametrize("ahead", [10**13, -(10**12)])
+def test_a_clock_that_is_years_off_closes_no_candle_early(binance, venue, ahead):
+    venue.ahead = ahead
+    source = connect(binance)
+    assert abs(source.now_ms() - real_ms()) < MINUTE
+    rows = source.fetch_ohlcv("BTC/USDT", 60, venue.now - 10 * MINUTE, 1000)
+    assert rows[-1][0] == venue.now - MINUTE
 
 
 def test_the_order_book_comes_best_first(binance, venue):
