@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -91,7 +91,7 @@ def advance(run_id: int, broker: Broker | None = None, until: int | None = None)
         except GatewayError as error:
             _troubled(run_id, str(error))
             return turns, False
-        except FAULTS as error:
+        except (*FAULTS, DataError) as error:
             log.exception("run %s cannot go on", run_id)
             live_ends.fail(run_id, str(error))
             return turns + 1, True

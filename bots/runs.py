@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
+from django.db import DataError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from bots import funding, writes
@@ -92,15 +92,35 @@ def due() -> QuerySet[Run]:
 def advance(wanted: QuerySet[Run], bars: Bars) -> int:
     """Lead a shard of runs through the candles they have not seen; returns how many saw some.
 
-    Runs that another worker holds are passed over. Everything is stored in one transaction.
+    Runs that another worker holds are passed over. Everything is stored in one transaction. A run whose figures its
+    columns cannot hold is looked for by halves, and fails alone.
     """
-    with transaction.atomic():
-        shard = claim(wanted, SHARD)
-        outcomes, quiet = _lead(shard, bars)
-        forget(outcome.run for outcome in outcomes if outcome.ended)
-        writes.write(outcomes)
-        quiet_runs.write(quiet)
+    shard: list[Run] = []
+    try:
+        with transaction.atomic():
+            shard += claim(wanted, SHARD)
+            return _store(*_lead(shard, bars))
+    except DataError as error:
+        if len(shard) == 1:
+            return _give_up(wanted.filter(pk=shard[0].pk), error)
+        half = len(shard) // 2
+        return sum(
+            advance(wanted.filter(pk__in=[run.pk for run in part]), bars) for part in (shard[:half], shard[half:])
+        )
+
+
+def _store(outcomes: list[Outcome], quiet: list[tuple[Run, Candles]]) -> int:
+    forget(outcome.run for outcome in outcomes if outcome.ended)
+    writes.write(outcomes)
+    quiet_runs.write(quiet)
     return len(outcomes) + len(quiet)
+
+
+@transaction.atomic
+def _give_up(wanted: QuerySet[Run], error: DataError) -> int:
+    """Fail the one run of which what happened cannot be stored."""
+    reason = ValueError(f"what happened cannot be stored: {str(error).splitlines()[0]}.")
+    return _store([_failed(run, reason) for run in claim(wanted, 1)], [])
 
 
 def _lead(shard: Sequence[Run], bars: Bars) -> tuple[list[Outcome], list[tuple[Run, Candles]]]:

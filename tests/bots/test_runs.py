@@ -248,6 +248,29 @@ def test_steps_that_an_exchange_changes_meanwhile_neither_make_nor_lose_money(bo
     assert held == pytest.approx((ledger["cash"][0], ledger["position"][0]))
 
 
+def test_a_run_whose_figures_cannot_be_stored_fails_alone(bot, close, account, market):
+    holder = Bot.objects.create(
+        owner=bot.owner, account=account, market=market, name="Holder", kind="accumulation", timeframe=60,
+        allocation=Decimal(1000), params={"amount": 900.0},
+    )  # fmt: skip
+    idle = Bot.objects.create(
+        owner=bot.owner, account=account, market=market, name="Idle", kind="grid", timeframe=60,
+        allocation=Decimal(1000), params=GRID | {"trigger_price": 50.0},
+    )  # fmt: skip
+    begun = [services.start(one, START) for one in (idle, holder, bot)]
+    close(bars((100, 100, 100, 100), (100, 100, 100, 100), (100, 100, 100, 100)))
+    runs.advance_due()
+    assert Run.objects.get(bot=holder).position > 8
+    close(bars((100, 9e19, 100, 9e19), start=START + 3 * MINUTE))
+    runs.advance_due()
+    status = dict(Run.objects.filter(pk__in=[run.pk for run in begun]).values_list("bot__name", "status"))
+    assert status == {"Idle": "running", "Holder": "stopped", "Grid": "running"}
+    holder.refresh_from_db()
+    assert (holder.status, holder.reason) == ("failed", "what happened cannot be stored: numeric field overflow.")
+    assert account.balances.get(currency="SOL").free == Run.objects.get(bot=holder).position
+    assert set(Run.objects.exclude(bot=holder).values_list("bar_time", flat=True)) == {START + 3 * MINUTE}
+
+
 def test_a_shard_takes_a_bounded_number_of_queries(bot, close, account, django_assert_num_queries):
     """Ten runs on one market cost what one costs.
 
