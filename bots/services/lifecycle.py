@@ -32,14 +32,14 @@ def start(bot: Bot, since: int | None = None) -> Run:
     """
     # Asked before the gate is entered: a halt does not wait for an exchange.
     first = since if since is not None else now_of(bot.market.exchange)
-    held = live_money.ask(bot)
+    held, asked = live_money.ask(bot), (bot.account_id, bot.market_id)
     with guards.recorded(bot), transaction.atomic():
         account = guards.enter(bot)
         bot = Bot.objects.select_related("market__exchange", "account").select_for_update(of=("self",)).get(pk=bot.pk)
         if bot.status in ALIVE:
             raise Refused(f"{bot.name} is {bot.status} already.")
-        if bot.account_id != account.pk:
-            raise Refused(f"{bot.name} was given another account this moment; try again.")
+        if (bot.account_id, bot.market_id) != asked or bot.account_id != account.pk:
+            raise Refused(f"{bot.name} was given another account or market this moment; try again.")
         _require_tradable(bot)
         guards.require_open(account)
         try:

@@ -132,6 +132,29 @@ def test_what_the_account_has_free_is_what_the_exchange_says_less_what_bots_hold
     assert account.balances.get(currency="USDT").free == 7000
 
 
+def test_a_start_counts_the_money_of_the_account_that_the_bot_has_by_then(bot, account, owner, exchange):
+    poor = live_money.open_account(owner, "Poor", exchange, {"USDT": Decimal(10)})
+    shown = Bot.objects.select_related("account__exchange", "market__exchange").get(pk=bot.pk)
+    Bot.objects.filter(pk=bot.pk).update(account=poor)
+    with pytest.raises(services.Refused, match="was given another account or market this moment; try again"):
+        services.start(shown, START)
+    assert [one.balances.get(currency="USDT").free for one in (account, poor)] == [10_000, 10]
+
+
+def test_a_run_whose_figures_cannot_be_stored_fails_and_the_others_go_on(bot, account, close):
+    other = Bot.objects.create(
+        owner=bot.owner, account=account, market=bot.market, name="Other", kind="grid", timeframe=60,
+        allocation=Decimal(1000), params=GRID,
+    )  # fmt: skip
+    run, its = services.start(bot, START), services.start(other, START)
+    Run.objects.filter(pk=run.pk).update(position=Decimal(10) ** 19)
+    close(wandering(5))
+    live.advance_due()
+    bot.refresh_from_db()
+    assert (bot.status, bot.reason[:22]) == ("failed", "numeric field overflow")
+    assert Run.objects.get(pk=its.pk).bar_time == START + 4 * MINUTE
+
+
 def test_accounts_elsewhere_are_refused(bot, account, market):
     Exchange.objects.update(ccxt_id="binance")
     with pytest.raises(services.Refused, match="is not a simulated exchange; live accounts trade on simulated ones"):
