@@ -26,9 +26,12 @@ BATCH = 10_000
 _EVENTS = """
 DELETE FROM bots_event WHERE id IN (SELECT id FROM bots_event WHERE recorded_at < %(before)s LIMIT %(batch)s)
 """
+# An exchange knows the client ids of a live run for good, so the run must know which ones it has given.
 _ORDERS = """
 DELETE FROM bots_order WHERE id IN (
-    SELECT id FROM bots_order WHERE status = 'canceled' AND filled = 0 AND updated_at < %(before)s LIMIT %(batch)s)
+    SELECT id FROM bots_order WHERE status = 'canceled' AND filled = 0 AND updated_at < %(before)s AND NOT EXISTS (
+        SELECT FROM bots_run WHERE bots_run.id = run_id AND mode = 'live' AND bots_run.status <> 'stopped')
+    LIMIT %(batch)s)
 """
 # Older than two weeks the curve keeps the point of each full hour.
 _EQUITY = """

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.db.models import Min
 from django.utils import timezone
 
-from bots import retention, runs, services
+from bots import live, live_money, retention, runs, services
 from bots.kinds import KINDS
 from bots.models import Backtest, Bot, EquitySnapshot, Event, Order, Position, Run, Trade
 from markets.models import Candle, Feed
@@ -70,6 +71,25 @@ def test_of_old_orders_only_those_that_were_withdrawn_untouched_go(bot, run):
     assert retention.apply() == len(going)
     assert ids(Order) == before - going
     assert {"open", "closed", "canceled"} == set(Order.objects.values_list("status", flat=True))
+
+
+def test_a_live_run_keeps_the_orders_whose_client_ids_its_exchange_knows(bot, close, exchange, owner):
+    """One that fails and has to close its position counts on from them: a client id is never given twice."""
+    bot.account = live_money.open_account(owner, "Live", exchange, {"USDT": Decimal(10_000)})
+    bot.save()
+    services.start(bot, START)
+    close(bars(*PASS))
+    live.advance_due()
+    services.pause(bot)
+    live.advance_due()
+    Order.objects.update(updated_at=timezone.now() - retention.CANCELED_ORDERS_KEPT - timedelta(minutes=1))
+    before = ids(Order)
+    retention.apply()
+    assert ids(Order) == before
+    services.stop(bot, close_position=False)
+    live.advance_due()
+    retention.apply()
+    assert ids(Order) < before
 
 
 def test_a_withdrawn_order_is_kept_for_a_month(bot, run):
