@@ -132,6 +132,29 @@ export function onceEach(element, chart) {
   return (question) => !asked.has(question) && Boolean(asked.add(question));
 }
 
+/** The time (s) at a place among ascending times; beyond their ends as if they went on every `step` seconds. */
+export function timeAt(times, place, step) {
+  const last = times.length - 1;
+  if (place <= 0) return times[0] + place * step;
+  if (place >= last) return times[last] + (place - last) * step;
+  const whole = Math.floor(place);
+  return times[whole] + (place - whole) * (times[whole + 1] - times[whole]);
+}
+
+/** The other way round: the place of a time. */
+export function placeOf(times, time, step) {
+  const last = times.length - 1;
+  if (time <= times[0]) return (time - times[0]) / step;
+  if (time >= times[last]) return last + (time - times[last]) / step;
+  let [low, high] = [0, last];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (times[middle] <= time) low = middle;
+    else high = middle;
+  }
+  return low + (time - times[low]) / (times[high] - times[low]);
+}
+
 /** Mark one link of a switch as the chosen one and put its address in the address bar. */
 export function choose(link) {
   for (const other of link.parentElement.querySelectorAll("a")) other.removeAttribute("aria-current");

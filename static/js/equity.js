@@ -1,9 +1,8 @@
 // The equity curve: a baseline chart, green above where the period began and red below. Who clicks into it can zoom with
 // the wheel; a part that is looked at closely is loaded again, in as many points as the whole had.
 
-import { FITTING, choose, fetchJson, grouped, leastMove, makeChart, onceEach } from "./charts.js";
+import { FITTING, choose, fetchJson, grouped, leastMove, makeChart, onceEach, placeOf, timeAt } from "./charts.js";
 import { onChange } from "./live.js";
-import { placeOf, timeAt } from "./stretch.js";
 
 const { BaselineSeries } = window.LightweightCharts;
 
