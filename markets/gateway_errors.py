@@ -48,7 +48,9 @@ def _refused(name: str, what: str, error: Exception) -> GatewayError:
 
 def _short(error: Exception) -> str:
     """Its text in one line, without the address that was asked: with some exchanges that holds a signature."""
-    text = " ".join(_ADDRESS.sub("", str(error)).split())
+    # An answer may hold a NUL or half a character, which no column takes.
+    seen = "".join(character if character.isprintable() else " " for character in str(error))
+    text = " ".join(_ADDRESS.sub("", seen).split())
     if isinstance(error, KeyError | TypeError | AttributeError) or len(text.split()) < 2:
         # "binance GET https://…" is all that ccxt tells of a connection; the cause says what happened to it.
         text = f"{type(error.__cause__ or error).__name__} {text}".strip()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 from markets import series
 from markets.series import Row
@@ -25,6 +25,7 @@ from markets.surface import (
 )
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MINUTE_MS = 60_000
 USUAL_FEE = "0.001"  # of exchanges that do not say
@@ -89,6 +90,8 @@ def _check_bounds(info: MarketInfo) -> None:
     for name, longest in lengths.items():
         if not 0 < len(getattr(info, name)) <= longest:
             raise ValueError(f"{name} must have 1 to {longest} characters")
+        if not getattr(info, name).isprintable():
+            raise ValueError(f"{name} must be text that can be seen")
     for name, least, most in _BOUNDS:
         if not least <= getattr(info, name) <= most:
             raise ValueError(f"{name} must be from {least} to {most}, not {getattr(info, name)}")
@@ -145,10 +148,27 @@ def rate(entry: dict[str, Any]) -> Rate:
 
 def tickers(answer: dict[str, Any], symbols: Sequence[str], now: int) -> dict[str, Ticker]:
     """Those with a price; markets without trades have none. Raises ValueError when none has one."""
-    told = [answer[symbol] for symbol in symbols if symbol in answer]
-    found = {entry["symbol"]: ticker(entry, now) for entry in told if entry["last"]}
-    if not found:
+    told = {symbol: answer[symbol] for symbol in symbols if symbol in answer and answer[symbol]["last"]}
+    if not told:
         raise ValueError(f"none of {len(symbols)} has a price")
+    # They are asked for every few seconds, and one that is odd stays so.
+    return _readable("ticker", told, lambda entry: ticker(entry, now), logging.DEBUG)
+
+
+def _readable(
+    what: str, told: Mapping[str, Any], read: Callable[[Any], T], level: int = logging.WARNING
+) -> dict[str, T]:
+    """Those that can be read: one odd entry must not cost the others. Raises what reading raised when none can."""
+    found: dict[str, T] = {}
+    fault: Exception | None = None
+    for symbol, entry in told.items():
+        try:
+            found[symbol] = read(entry)
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+            logger.log(level, "%s of %.60r is left out: %s", what, symbol, error)
+            fault = error
+    if fault is not None and not found:
+        raise fault
     return found
 
 
@@ -183,18 +203,8 @@ def finite(value: Any) -> float | None:
 
 def mark_prices(answer: dict[str, Any], symbols: Sequence[str], now: int) -> dict[str, MarkPrice]:
     """Those that can be read: a swap that is being closed must not cost the others. Raises ValueError when none can."""
-    found: dict[str, MarkPrice] = {}
-    fault: Exception | None = None
-    for symbol in symbols:
-        if symbol in answer:
-            try:
-                found[symbol] = mark_price(answer[symbol], now)
-            except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-                logger.warning("mark price of %.60r is left out: %s", symbol, error)
-                fault = error
-    if fault is not None and not found:
-        raise fault
-    return found
+    told = {symbol: answer[symbol] for symbol in symbols if symbol in answer}
+    return _readable("mark price", told, lambda entry: mark_price(entry, now))
 
 
 def mark_price(entry: dict[str, Any], now: int) -> MarkPrice:

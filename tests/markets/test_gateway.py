@@ -270,6 +270,7 @@ def test_funding_rates_come_settled_and_ascending(futures, venue):
         (200, b"", {}, "cannot be read", False),
         (200, b'[["17', {"Content-Length": "100"}, "cannot be reached", False),
         (200, b'{"surprise": [1]}', {}, "cannot be read", False),
+        (400, b"no \0 such \x07 thing", {}, "binance 400 Bad Request no such thing", False),
     ],
 )
 def test_what_goes_wrong_is_one_kind_of_error_with_a_sentence(
@@ -382,12 +383,20 @@ def test_an_odd_mark_price_costs_no_other_and_nothing_else_is_an_error(odd, capl
         gateway_shapes.mark_prices(answer, ["B/USDT:USDT"], 1)
 
 
+def test_an_odd_ticker_costs_no_other():
+    plain = {"symbol": "A/USDT", "timestamp": 1, "last": 100.5}
+    answer = {"A/USDT": plain, "B/USDT": plain | {"last": "NaN"}, "C/USDT": plain | {"last": -1}}
+    assert list(gateway_shapes.tickers(answer, list(answer), 1)) == ["A/USDT"]
+
+
 def test_an_odd_market_costs_no_other_and_a_list_of_nothing_is_an_error(binance, venue, caplog):
     source = connect(binance)
     free = LISTED | {"symbol": "ETHUSDT", "baseAsset": "ETH"}
-    venue.listed = [free, LISTED | {"baseAsset": "B" * 30, "symbol": "LONG"}, LISTED | {"filters": []}]
+    unseen = LISTED | {"baseAsset": "N\0L", "symbol": "NULUSDT"}
+    venue.listed = [free, LISTED | {"baseAsset": "B" * 30, "symbol": "LONG"}, LISTED | {"filters": []}, unseen]
     assert [market.symbol for market in source.fetch_markets()] == ["ETH/USDT"]
     assert "base must have 1 to 20 characters" in caplog.text
+    assert "symbol must be text that can be seen" in caplog.text
     venue.listed = [dict.fromkeys(LISTED)]
     with pytest.raises(GatewayError, match="its list of markets that cannot be read"):
         source.fetch_markets()
