@@ -31,6 +31,8 @@ from bots.services.words import by_whom
 from bots.trials import flat_candle, unseen
 from markets.precision import to_decimal
 
+# What a run holds of its bot; whoever changes it may have read the bot before that run.
+_HELD = ("account_id", "market_id", "kind", "timeframe")
 CARRIED = "carried over"  # tag of a trade between two runs of a bot
 
 # Side, type, price (None for a market order), amount.
@@ -107,6 +109,8 @@ def change(bot: Bot, sell_rest: bool, by: str = "") -> Change:
 
 
 def _require_changeable(bot: Bot, run: Run) -> None:
+    if any(getattr(bot, name) != getattr(run.bot, name) for name in _HELD):
+        raise Refused(f"{bot.name} was stopped, set anew and started this moment; look at it again.")
     if run.mode != Mode.PAPER:
         raise Refused(f"{bot.name} trades live: save the change for the next start, then stop and start it.")
     if run.status != Run.Status.RUNNING:

@@ -68,6 +68,16 @@ def test_a_change_that_changes_nothing_is_refused_and_the_run_goes_on(running):
     assert (Run.objects.get(), Run.objects.get().status, working(run)) == (run, "running", orders)
 
 
+def test_a_change_of_a_bot_that_has_another_account_by_now_is_refused(running, owner, exchange):
+    shown, other = fresh(running), services.open_paper_account(owner, "Other", exchange, {"USDT": Decimal(5000)})
+    services.stop(running, close_position=True)
+    Bot.objects.update(account=other)
+    services.start(fresh(running), NOW)
+    with pytest.raises(Refused, match="Grid was stopped, set anew and started this moment; look at it again"):
+        services.change(limited(shown), sell_rest=False)
+    assert other.balances.get().free == 4000
+
+
 def test_a_change_that_touches_no_order_takes_everything_over_without_a_fee(running, account):
     before, old = wealth(account), Run.objects.get()
     assert old.position > 0
