@@ -14,7 +14,7 @@ from django.test import Client, override_settings
 from bots import load
 from dashboard import tokens
 from dashboard.models import ApiToken
-from orchestrator import garbage
+from orchestrator import warming
 from orchestrator.benchmarks import Row, own_database, row
 
 OWNER = "load"
@@ -53,7 +53,7 @@ def rows(options: dict[str, Any]) -> list[Row]:
         client = Client(
             headers={"Authorization": f"Bearer {tokens.create(owner, 'benchmark', ApiToken.Scope.READ)[1]}"}
         )
-        garbage.freeze()  # as the web workers do
+        warming.load()  # as the web server's processes do
         calls = CALLS | {f"trades?cursor={_deep(client)}": 40.0}
         return [found for path, budget in calls.items() for found in _taken(client, path, budget, options["rounds"])]
 

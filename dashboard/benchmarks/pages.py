@@ -20,7 +20,7 @@ from django.test import Client
 
 from bots import load
 from bots.models import Bot, Trade
-from orchestrator import garbage
+from orchestrator import warming
 from orchestrator.benchmarks import Queries, Row, own_database, row
 from orchestrator.page_store import PageStore
 
@@ -58,7 +58,7 @@ def rows(options: dict[str, Any]) -> list[Row]:
     with own_database():
         load.seed(options["bots"], options["trades"], options["markets"], USER)
         client = visitor()
-        garbage.freeze()  # as the web workers do
+        warming.load()  # as the web server's processes do
         return [line for page in pages() for line in _measured(client, page, options["rounds"])]
 
 
