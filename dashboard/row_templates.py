@@ -7,26 +7,48 @@ as functions: url("bot", 5), badge(…), icon(…), sort_link(request.GET, …).
 
 from __future__ import annotations
 
-from functools import lru_cache
+import re
+from functools import lru_cache, partial
 from typing import Any
 
 from django.template import engines
 from django.urls import get_script_prefix, reverse
 from django.utils.safestring import SafeString, mark_safe
 from jinja2 import Environment
+from jinja2.compiler import CodeGenerator
+from markupsafe import escape
 
 from dashboard import markup
+
+_finds_special = re.compile("[&<>\"']").search
+
+
+def shown(value: Any) -> str:
+    """A value as HTML: markupsafe's escape(), without its making an object of each of the thousand texts of a page."""
+    kind = type(value)
+    if kind is SafeString or (kind is str and not _finds_special(value)):
+        found: str = value
+        return found
+    return escape(value)
+
+
+class _Generator(CodeGenerator):
+    """Compiles {{ … }} to shown(…), whatever surrounds it: there is no way to have a value as it is but mark_safe()."""
+
+    def _output_child_pre(self, *_: Any) -> None:
+        self.write("environment.shown(")
+
+
+class RowEnvironment(Environment):
+    code_generator_class = _Generator
+    shown = staticmethod(shown)
 
 
 def environment(**options: Any) -> Environment:
     """What Django's settings name as the environment of this engine."""
-    made = Environment(**options)  # Django sets autoescape
-    made.globals.update(url=_url, badge=markup.badge, icon=markup.icon, sort_link=markup.sort_link)
+    made = RowEnvironment(**options)  # Django sets autoescape
+    made.globals.update(badge=markup.badge, icon=markup.icon, sort_link=markup.sort_link)
     return made
-
-
-def _url(name: str, *arguments: int | str) -> str:
-    return _reversed(get_script_prefix(), name, *arguments)
 
 
 @lru_cache(maxsize=20_000)
@@ -38,5 +60,5 @@ def _reversed(prefix: str, name: str, *arguments: int | str) -> str:
 def rendered(name: str, context: dict[str, Any]) -> SafeString:
     """The HTML of a template of rows."""
     template: Any = engines["jinja2"].get_template(name)
-    html: str = template.template.render(context)
+    html: str = template.template.render({**context, "url": partial(_reversed, get_script_prefix())})
     return mark_safe(html)  # each value in it was escaped

@@ -8,6 +8,7 @@ from django.template.loader import render_to_string
 from django.test import override_settings
 from django.urls.base import set_script_prefix
 from django.utils.safestring import mark_safe
+from markupsafe import Markup, escape
 
 from dashboard import markup, row_templates
 from dashboard.views.bot_actions import ACTIONS
@@ -90,3 +91,24 @@ def test_addresses_in_rows_follow_the_place_where_the_site_hangs():
         set_script_prefix("/")
         assert f'href="{prefix}bots/5/"' in html
         assert f'href="{prefix}markets/3/"' in html
+
+
+HOSTILE = """<script>alert("it's")</script> & co"""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [HOSTILE, *HOSTILE, "plain", "", 5, 1.5, None, mark_safe("<b>ours</b>"), Markup("<i>ours</i>"), ["<", "it's"]],
+    ids=repr,
+)
+def test_rows_show_every_value_as_the_library_escapes_it(value):
+    template = row_templates.environment(autoescape=True).from_string("{{ value }}")
+
+    assert template.render(value=value) == str(escape(value))
+
+
+def test_no_block_of_a_row_template_turns_escaping_off():
+    blocks = "{% autoescape false %}{{ text }}{% endautoescape %}{% macro one(x) %}{{ x }}{% endmacro %}{{ one(text) }}"
+    template = row_templates.environment(autoescape=True).from_string(blocks)
+
+    assert template.render(text=HOSTILE) == 2 * str(escape(HOSTILE))
