@@ -13,9 +13,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import DateTimeField, QuerySet, Value
 from django.db.models.expressions import RawSQL
 
 from bots import limits
@@ -33,6 +34,7 @@ BOOK = ("cash", "position", "cost", "realized", "fees", "funding", "equity", "tr
 KEPT = 20_000  # more than one claim may bring
 _MANY = 500  # runs, from which on it pays to spare the garbage collector them
 
+Statement = tuple[str, tuple[Any, ...]]
 Key = tuple[int, datetime]  # a run and its start: the same number in another database is another run
 K = TypeVar("K")
 V = TypeVar("V")
@@ -51,21 +53,33 @@ _engines: OrderedDict[Key, Engine] = OrderedDict()
 _uncounted = 0  # runs that were kept since the collector was told of them
 
 
-def claim(wanted: QuerySet[Run], limit: int) -> list[Run]:
-    """Lock up to `limit` of the runs that no other worker holds, in their order; inside a transaction."""
-    _spare_collector()
+def claiming(wanted: QuerySet[Run], limit: int) -> Statement:
+    """What locks up to `limit` of these runs that no other worker holds, in their order; inside a transaction.
+
+    Whoever claims again and again keeps it: Django takes longer to put it together than the database to answer.
+    """
+    if "checked_at" not in wanted.query.annotations:
+        wanted = wanted.annotate(checked_at=Value(None, DateTimeField()))
     locked = wanted.select_for_update(skip_locked=True, of=("self",)).annotate(
         version=RawSQL("bots_run.xmin::text", ())
     )
-    rows = list(locked.values_list("pk", "version", *STANDS)[:limit])
+    return locked.values_list("pk", "version", *STANDS, "checked_at")[:limit].query.sql_with_params()
+
+
+def claim(statement: Statement) -> list[Run]:
+    """Lock the runs of a claiming() statement; inside its transaction."""
+    _spare_collector()
+    with connection.cursor() as cursor:
+        cursor.execute(*statement)
+        rows = cursor.fetchall()
     _read([pk for pk, version, *_ in rows if pk not in _runs or _runs[pk].version != version])
     found = []
-    for pk, _, status, bar_time, last_price in rows:
+    for pk, _, status, bar_time, last_price, candle_at in rows:
         known = _runs[pk]
         # What is about to happen to it counts once it is stored.
         known.version = ""
         run = known.run
-        run.status, run.bar_time, run.last_price = status, bar_time, last_price
+        run.status, run.bar_time, run.last_price, run.candle_at = status, bar_time, last_price, candle_at
         found.append(run)
     # Not before: the oldest may be among those that are claimed.
     _trim(_runs)
@@ -94,6 +108,8 @@ def remember(runs: Iterable[Run], version: str) -> None:
 
 def read_book(runs: Sequence[Run]) -> None:
     """Read the exact figures of claimed runs: most see candles at which nothing is booked, and do without."""
+    if not runs:
+        return
     by_number = {run.id: run for run in runs}
     for pk, *values in Run.objects.filter(pk__in=by_number).values_list("pk", *BOOK):
         for name, value in zip(BOOK, values, strict=True):

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TypeAlias
 
 from django.db import DataError, connection, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from bots import funding, live_ends, live_funding, live_margin, live_orders, live_turn
@@ -41,31 +42,36 @@ Fresh: TypeAlias = dict[str, float]
 _PAST = 0  # as the last candle to hear of: only what happened already
 
 
+# Of a run: its feed, where that holds candles which the run has not seen.
+_AHEAD = Feed.objects.filter(
+    market=OuterRef("market"), timeframe=OuterRef("timeframe"), synced_to__gt=OuterRef("bar_time")
+)
+
+
 def due() -> QuerySet[Run]:
     """Live runs that have something to hear from or to tell their exchange."""
-    ahead = Feed.objects.filter(
-        market=OuterRef("market"), timeframe=OuterRef("timeframe"), synced_to__gt=OuterRef("bar_time")
-    )
     untold = Order.objects.filter(run=OuterRef("pk"), status__in=UNSETTLED)
     # One that was told to stop ends, paused or halted in the meantime or not.
     ending = ~Q(status=Run.Status.STOPPED) & ~Q(session__stopping="")
-    hears = Q(Exists(ahead), funding.KNOWN, status=Run.Status.RUNNING) | ending
+    hears = Q(Exists(_AHEAD), funding.KNOWN, status=Run.Status.RUNNING) | ending
     moving = Q(session__margin__in=live_margin.MOVING)
     return Run.objects.filter(hears | moving | Q(Exists(untold)), mode=Mode.LIVE).order_by("id")
 
 
-def advance_due(stored: Callable[[], None] = lambda: None) -> int:
-    """Lead all live runs to where their feeds are; returns how many turns were made. stored: called after each run's.
+def advance_due(stored: Callable[[Iterable[datetime | None]], None] = lambda candles: None) -> int:
+    """Lead all live runs to where their feeds are; returns how many turns were made.
 
+    stored: called after each run's turns, with when the candle was stored that it heard of.
     What an exchange that does not answer has to be told stays in the rows, for the next time.
     """
     turns, silent = 0, set()
-    for run_id, exchange_id in due().values_list("pk", "market__exchange"):
+    candle_at = Subquery(_AHEAD.values("checked_at"))
+    for run_id, exchange_id, at in due().annotate(at=candle_at).values_list("pk", "market__exchange", "at"):
         if exchange_id not in silent:
             made, answered = advance(run_id)
             turns += made
             if made:
-                stored()
+                stored([at])
             if not answered:
                 silent.add(exchange_id)
     return turns

@@ -7,20 +7,22 @@ A stretch of candles and everything it caused is one transaction: after a crash 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from decimal import Decimal
+from functools import cache, partial
 from typing import Any
 
 from django.db import DataError, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import F, QuerySet
 
 from bots import funding, writes
 from bots import quiet as quiet_runs
 from bots.bars import STORED, Bars
 from bots.batch import FAULTS, Batch
 from bots.book import Book
-from bots.claims import BOOK, STATE, claim, constants_of, forget, read_book, restored
+from bots.claims import BOOK, STATE, Statement, claim, claiming, constants_of, forget, read_book, restored
 from bots.engine.run import Engine
 from bots.engine.simulate import NO_FUNDING, Laid, Steps, Stretch, happened, step, step_many
 from bots.engine.types import EXPECTED
@@ -30,14 +32,17 @@ from bots.observations import observe
 from bots.outcomes import Outcome
 from bots.records import ExactPayment, ExactTrade, digits_of, exact_payment, exact_trade, in_order, terms_of
 from bots.stretches import Stretches
-from markets.models import Feed, Market
+from markets.models import Market
 from markets.series import Candles
 
 log = logging.getLogger(__name__)
 
 Ready = tuple[Run, Engine, Stretch]
-# Runs a transaction carries.
-SHARD = 2_500
+Stored = Callable[[Iterable[datetime | None]], None]
+Wanted = Callable[[], QuerySet[Run]]
+# Runs that the first transaction of a cycle carries, whose orders are soon stored, and those of a long cycle at most.
+FIRST_SHARD, SHARD = 250, 2_500
+_FIRST_UNSEEN_CLOSE = F("bar_time") + F("timeframe") * 2_000  # ms UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +86,19 @@ def backtest(
 
 
 def due() -> QuerySet[Run]:
-    """Running runs on paper whose feed holds candles they have not seen, neighbours on a market together."""
-    ahead = Feed.objects.filter(
-        market=OuterRef("market"), timeframe=OuterRef("timeframe"), synced_to__gt=OuterRef("bar_time")
+    """Running runs on paper whose feed holds candles they have not seen, those that have waited longest first.
+
+    Neighbours on a market are together. Were the markets alone in order, the last ones would never have their turn
+    where candles close faster than a worker comes through.
+    """
+    running = Run.objects.filter(
+        funding.KNOWN,
+        status=Run.Status.RUNNING,
+        mode=Mode.PAPER,
+        market__feeds__timeframe=F("timeframe"),
+        market__feeds__synced_to__gt=F("bar_time"),
     )
-    running = Run.objects.filter(Exists(ahead), funding.KNOWN, status=Run.Status.RUNNING, mode=Mode.PAPER)
-    return running.order_by("market_id", "timeframe", "id")
+    return running.annotate(checked_at=F("market__feeds__checked_at")).order_by(_FIRST_UNSEEN_CLOSE, "market_id", "id")
 
 
 def advance(wanted: QuerySet[Run], bars: Bars) -> int:
@@ -95,32 +107,47 @@ def advance(wanted: QuerySet[Run], bars: Bars) -> int:
     Runs that another worker holds are passed over. Everything is stored in one transaction. A run whose figures its
     columns cannot hold is looked for by halves, and fails alone.
     """
+    _, moved = _advance(wanted.all, partial(claiming, wanted, SHARD), bars)
+    return len(moved)
+
+
+def _advance(wanted: Wanted, asked: Callable[[], Statement], bars: Bars) -> tuple[list[Run], list[Run]]:
+    """advance(): (the runs that were claimed, those of them that saw candles). asked: what claims some of them."""
     shard: list[Run] = []
     try:
         with transaction.atomic():
-            shard += claim(wanted, SHARD)
-            return _store(*_lead(shard, bars))
+            shard += claim(asked())
+            moved = _store(*_lead(shard, bars)) if shard else []
     except DataError as error:
-        if len(shard) == 1:
-            return _give_up(wanted.filter(pk=shard[0].pk), error)
-        half = len(shard) // 2
-        return sum(
-            advance(wanted.filter(pk__in=[run.pk for run in part]), bars) for part in (shard[:half], shard[half:])
-        )
+        if not shard:
+            raise
+        moved = _apart(wanted, [run.pk for run in shard], bars, error)
+    return shard, moved
 
 
-def _store(outcomes: list[Outcome], quiet: list[tuple[Run, Candles]]) -> int:
+def _store(outcomes: list[Outcome], quiet: list[tuple[Run, Candles]]) -> list[Run]:
     forget(outcome.run for outcome in outcomes if outcome.ended)
     writes.write(outcomes)
     quiet_runs.write(quiet)
-    return len(outcomes) + len(quiet)
+    return [outcome.run for outcome in outcomes] + [run for run, _ in quiet]
+
+
+def _apart(wanted: Wanted, numbers: list[int], bars: Bars, error: DataError) -> list[Run]:
+    """Advance by halves what cannot be stored together; returns those that saw candles."""
+    if len(numbers) == 1:
+        return _give_up(wanted().filter(pk__in=numbers), error)
+    moved = []
+    for part in (numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :]):
+        some = wanted().filter(pk__in=part)
+        moved += _advance(some.all, partial(claiming, some, len(part)), bars)[1]
+    return moved
 
 
 @transaction.atomic
-def _give_up(wanted: QuerySet[Run], error: DataError) -> int:
+def _give_up(wanted: QuerySet[Run], error: DataError) -> list[Run]:
     """Fail the one run of which what happened cannot be stored."""
     reason = ValueError(f"what happened cannot be stored: {str(error).splitlines()[0]}.")
-    return _store([_failed(run, reason) for run in claim(wanted, 1)], [])
+    return _store([_failed(run, reason) for run in claim(claiming(wanted, 1))], [])
 
 
 def _lead(shard: Sequence[Run], bars: Bars) -> tuple[list[Outcome], list[tuple[Run, Candles]]]:
@@ -189,13 +216,33 @@ def _failed(run: Run, error: Exception) -> Outcome:
     return Outcome.failure(run, str(error))
 
 
-def advance_due(stored: Callable[[], None] = lambda: None) -> int:
+def advance_due(stored: Stored = lambda candles: None, backwards: bool = False) -> int:
     """Advance until no run that this worker can have is behind its feed; returns how many steps of runs were made.
 
-    stored: called when a shard has been committed.
+    stored: called when a shard has been committed, with when the last candle of each of its feeds was stored.
+    backwards: from the last market on. Two processes that start at either end meet in the middle, and each has most of
+    its runs in memory from the candle before.
     """
     total = 0
-    while moved := advance(due(), STORED):
-        stored()
-        total += moved
+    for size in _sizes():
+        claimed, moved = _advance(due, partial(_claiming_due, size, backwards), STORED)
+        if moved:
+            stored({(run.market_id, run.timeframe): run.candle_at for run in moved}.values())
+            total += len(moved)
+        elif len(claimed) < size or size == SHARD:  # else others may be behind those that had nothing to see
+            break
     return total
+
+
+def _sizes() -> Iterator[int]:
+    """Runs of each transaction of a cycle. Every transaction costs as much as a hundred runs in it."""
+    size = FIRST_SHARD
+    while True:
+        yield from (size, size)
+        size = min(2 * size, SHARD)
+
+
+@cache
+def _claiming_due(size: int, backwards: bool) -> Statement:
+    wanted = due()
+    return claiming(wanted.order_by(_FIRST_UNSEEN_CLOSE, "-market_id", "-id") if backwards else wanted, size)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
+from billiard import current_process
 from celery import shared_task
 
 from bots import backtests, cycles, equity, feed_watch, live, retention, runs, trade_days
@@ -15,7 +17,9 @@ log = logging.getLogger(__name__)
 
 @shared_task
 def advance_runs() -> int:
-    return cycles.lead("paper", runs.due, runs.advance_due)
+    """Every other process of a worker's pool starts at the last market: see runs.advance_due."""
+    backwards = getattr(current_process(), "index", 0) % 2 == 1
+    return cycles.lead("paper", runs.due, partial(runs.advance_due, backwards=backwards))
 
 
 @shared_task

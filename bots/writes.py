@@ -136,6 +136,8 @@ def _write_ends(ended: Sequence[Outcome]) -> None:
 
     Account by account, so that two shards never wait for each other's balances.
     """
+    if not ended:
+        return
     warned = after_drawdown([outcome.run for outcome in ended])
     for outcome in sorted(ended, key=lambda outcome: outcome.run.bot.account_id):
         last = outcome.events[-1] if outcome.events else None

@@ -141,8 +141,13 @@ ALLOW_LOCAL_NOTIFICATIONS = env.boolean("ALLOW_LOCAL_NOTIFICATIONS")
 CACHE_SOURCES = ["markets.services.INDICATOR_SOURCE"]
 # What web processes load soon after their start (orchestrator/warming.py), and a worker before it forks its pool.
 WARM_UP = "bots.warming.load"
-# What is done as soon as a candle has been stored.
-CANDLE_TASKS = ["bots.tasks.advance_runs", "bots.tasks.advance_live_runs", "markets.tasks.compute_indicators"]
+# What is done as soon as a candle has been stored; by two processes what all bots on paper wait for.
+CANDLE_TASKS = [
+    "bots.tasks.advance_runs",
+    "bots.tasks.advance_live_runs",
+    "bots.tasks.advance_runs",
+    "markets.tasks.compute_indicators",
+]
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_RESULT_BACKEND = None

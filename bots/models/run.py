@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -44,6 +46,8 @@ class Run(models.Model):
     last_price = models.FloatField(null=True)
     started_at = models.DateTimeField(default=timezone.now)
     stopped_at = models.DateTimeField(null=True)
+    # Of a claimed run: when its feed got the last candle. No column.
+    candle_at: datetime | None = None
 
     class Meta:
         ordering = ["-number"]

@@ -12,11 +12,12 @@ from django.db import connection, connections, transaction
 
 from bots import claims, runs, services
 from bots.bars import STORED
+from bots.benchmarks import fleet
 from bots.book import Book
 from bots.models import Bot, EquitySnapshot, Event, Order, Position, Run, Trade
 from bots.notifications import topics
 from bots.records import terms_of
-from markets.models import Market
+from markets.models import Candle, Market
 from markets.series import Candles
 from tests.bots.conftest import GRID, MINUTE, START, arrive, bars
 
@@ -372,3 +373,44 @@ def test_a_limit_ends_the_run_and_says_why(bot, close, account, stretches):
     assert Event.objects.filter(bot=bot, code="ended").count() == 1
     assert told_of_ends() == ["drawdown"], "its channels tell of one end"
     assert account.balances.get(currency="USDT").free == 10_000 - 1000 + run.cash
+
+
+@pytest.fixture
+def quartet(db, monkeypatch):
+    """Four bots on a market each, whose first candle has closed; two to a transaction."""
+    bots = fleet.make(4, 4, candles=2)
+    monkeypatch.setattr(runs, "FIRST_SHARD", 2)
+    bots.close()
+    return bots
+
+
+def test_whoever_has_waited_longest_is_led_before_those_whose_next_candle_closed_meanwhile(quartet):
+    *_, third, fourth = runs.due().values_list("pk", flat=True)
+    behind = []
+
+    def close_another(candles):
+        behind.append(set(Run.objects.filter(bar_time__lt=fleet.FIRST_MS).values_list("pk", flat=True)))
+        if len(behind) == 1:
+            quartet.close()
+
+    assert runs.advance_due(close_another) == 6  # the last two see both candles at once
+    assert behind[:2] == [{third, fourth}, set()]
+    assert quartet.behind() == 0
+
+
+def test_every_other_process_starts_with_the_last_markets(quartet):
+    first, second, *_ = runs.due().values_list("pk", flat=True)
+    behind = []
+
+    def look(candles):
+        behind.append(set(Run.objects.filter(bar_time__lt=fleet.FIRST_MS).values_list("pk", flat=True)))
+
+    assert runs.advance_due(look, backwards=True) == 4
+    assert behind == [{first, second}, set()]
+
+
+def test_runs_whose_candles_are_gone_hold_up_nobody_behind_them(quartet):
+    gone = quartet.markets[:2]
+    Candle.objects.filter(market_id__in=[market.pk for market in gone]).delete()
+    assert runs.advance_due() == 2
+    assert set(runs.due().values_list("market", flat=True)) == {market.pk for market in gone}
