@@ -51,11 +51,12 @@ def await_rates(new: Mapping[Mark, Candles], swaps: Collection[int]) -> tuple[di
     for mark, candles in new.items():
         if mark[0] not in known or not len(candles):
             continue
-        hours = candles.time - candles.time % HOUR_MS
         # An hour that the run has passed already asks for nothing.
-        late = np.flatnonzero((hours > (known[mark[0]] or 0)) & (hours > mark[2]))
-        if not late.size:
+        passed = max(known[mark[0]] or 0, mark[2])
+        if candles.time[-1] - candles.time[-1] % HOUR_MS <= passed:
             continue
+        hours = candles.time - candles.time % HOUR_MS
+        late = np.flatnonzero(hours > passed)
         if candles.time[-1] - candles.time[late[0]] < PATIENCE_MS:
             seen[mark] = candles[: late[0]]
         else:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from bots.bars import Bars
 from bots.engine.run import Engine
 from bots.engine.simulate import NO_FUNDING, Stretch
@@ -51,4 +49,5 @@ class Stretches:
 
 
 def _is_gapless(mark: Mark, candles: Candles) -> bool:
-    return bool((np.diff(candles.time, prepend=mark[2]) == mark[1] * 1000).all())
+    # They ascend and lie on the timeframe's grid: where none is missing, the last one is as far away as there are some.
+    return not len(candles) or bool(candles.time[-1] - mark[2] == len(candles) * mark[1] * 1000)
