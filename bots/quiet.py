@@ -46,14 +46,17 @@ def write(moved: Sequence[tuple[Run, Candles]]) -> None:
     if not moved:
         return
     points: list[tuple[int, int, float]] = []
-    read: dict[int, tuple[list[int], list[float]]] = {}
     stands: list[tuple[int, int, float]] = []
+    # Neighbours on a market see the same candles, which are looked at once.
+    read: dict[int, tuple[int, float, list[tuple[int, float]]]] = {}
     for run, candles in moved:
-        run.bar_time, run.last_price = int(candles.time[-1]), float(candles.close[-1])
-        stands.append((run.id, run.bar_time, run.last_price))
         if id(candles) not in read:
-            read[id(candles)] = marks(candles, run.timeframe)
-        points += [(run.id, time, price) for time, price in zip(*read[id(candles)], strict=True)]
+            marked = list(zip(*marks(candles, run.timeframe), strict=True))
+            read[id(candles)] = int(candles.time[-1]), float(candles.close[-1]), marked
+        run.bar_time, run.last_price, marked = read[id(candles)]
+        stands.append((run.id, run.bar_time, run.last_price))
+        if marked:
+            points += [(run.id, time, price) for time, price in marked]
     with connection.cursor() as cursor:
         _stage("quiet_stage", stands)
         cursor.execute(_MOVE)

@@ -25,27 +25,32 @@ class Stretches:
     """Of a shard of claimed runs."""
 
     def __init__(self, shard: Sequence[Run], bars: Bars) -> None:
-        swaps = {run.market_id for run in shard if run.market.type == "swap"}
-        new = bars.after(sorted({mark_of(run) for run in shard}))
+        markets = {run.market_id: run for run in shard}.values()
+        swaps = {run.market_id for run in markets if run.market.type == "swap"}
+        # Before the runs have seen their stretches, which moves them on.
+        self._marks = {run.id: mark_of(run) for run in shard}
+        new = bars.after(sorted(set(self._marks.values())))
         self._candles, self._unknown = await_rates(new, swaps) if bars.waits else (new, {})
         self._funding = {mark: rates_of(mark, candles) for mark, candles in self._candles.items() if mark[0] in swaps}
         self._observations = Observations(bars)
-        self._gapless = {mark: _is_gapless(mark, candles) for mark, candles in self._candles.items()}
+        self._plain = {
+            mark for mark, candles in self._candles.items() if mark not in self._unknown and _is_gapless(mark, candles)
+        }
 
     def of(self, run: Run, engine: Engine) -> Stretch:
         """Maybe an empty one."""
-        mark = mark_of(run)
+        mark = self._marks[run.id]
         candles = self._candles[mark]
         seen = self._observations.of(engine, mark, candles)
         return Stretch(candles, seen, self._funding.get(mark, NO_FUNDING))
 
     def is_plain(self, run: Run) -> bool:
-        """False where a candle or a rate is missing, which is told; before the run has seen its stretch."""
-        return self._gapless[mark_of(run)] and self.unknown_rate(run) is None
+        """False where a candle or a rate is missing, which is told."""
+        return self._marks[run.id] in self._plain
 
     def unknown_rate(self, run: Run) -> int | None:
-        """The first funding, ms UTC, that was not waited for any longer; before the run has seen its stretch."""
-        return self._unknown.get(mark_of(run))
+        """The first funding, ms UTC, that was not waited for any longer."""
+        return self._unknown.get(self._marks[run.id])
 
 
 def _is_gapless(mark: Mark, candles: Candles) -> bool:

@@ -128,13 +128,14 @@ def _of_one_kind(engines: list[Engine], stretches: list[Stretch], laid: Sequence
         )
         _share_out(runs[first : run_at + 1], first, trades, notes, parts)
         room = min(2 * room, 1 << 20)
-    if len(engines) > 1:
+    if len(engines) > 1 and not (engines[0].run.base is runs and engines[0].orders.base is orders):
         for index, engine in enumerate(engines):
             engine.run = runs[index : index + 1]
             engine.orders = orders[spans[index]["orders"] : spans[index]["orders_end"]]
+    ends = np.cumsum(spans["bars_end"] - spans["bars"]).tolist()
     return [
-        _steps(parts.get(index, []), curve[span["curve"] :][: span["bars_end"] - span["bars"]])
-        for index, span in enumerate(spans)
+        _steps(parts.get(index, []), curve[begin:end])
+        for index, (begin, end) in enumerate(zip([0, *ends], ends, strict=False))
     ]
 
 
@@ -182,8 +183,8 @@ def _one(arrays: Sequence[Records], laid: Sequence[Laid] = ()) -> Records:
     dtype = arrays[0].dtype
     if dtype.names is None:
         return np.concatenate(arrays)
-    # As bytes: of records numpy compares the layouts anew for each array.
-    return np.frombuffer(bytearray().join(array.data for array in arrays), dtype)
+    # As bytes: of records numpy compares the layouts anew for each array, and describes them for each memory view.
+    return np.frombuffer(bytearray().join([array.tobytes() for array in arrays]), dtype)
 
 
 def _laid_out(engines: list[Engine], stretches: list[Stretch]) -> tuple[Records, tuple[Records, ...], Column]:
