@@ -24,6 +24,7 @@ from bots.rules.tree import (
     Comparison,
     Condition,
     Constant,
+    Cross,
     Either,
     Not,
     Number,
@@ -34,7 +35,6 @@ from bots.rules.tree import (
 from markets.series import Candles
 from markets.series import Column as Floats
 
-Truth: TypeAlias = NDArray[np.bool_]
 Rules: TypeAlias = Sequence[Condition | None]
 # Two numbers -> the signs of their difference at the bar before the first and at all, so that rules share them.
 Signs: TypeAlias = Mapping[tuple[Number, Number], NDArray[np.int8]]
@@ -65,41 +65,38 @@ def _write_signs() -> Callable[[Floats, Floats, NDArray[np.int8]], None]:
     return cast(Callable[[Floats, Floats, NDArray[np.int8]], None], write_signs)
 
 
-def _rises(signs: NDArray[np.int8]) -> Truth:
-    return np.asarray((signs[:-1] <= 0) & (signs[1:] == 1))
+@njit(cache=True, nogil=True)
+def mark(signs: Any, cases: int, bit: int, found: Any) -> None:
+    """Set a bit where the sign before and the sign itself are among some cases; signs: one more than found."""
+    for i in range(len(found)):
+        case = int(signs[i] & 3) << 2 | int(signs[i + 1] & 3)
+        found[i] |= (cases >> case & 1) << bit
 
 
-def _does_not_rise(signs: NDArray[np.int8]) -> Truth:
-    return np.asarray((signs[:-1] == 1) | (signs[1:] <= 0))
+def _cases(holds: Callable[[int, int], bool]) -> int:
+    """Of a sign before and a sign, as mark() takes them: bit 4 * (before & 3) + (sign & 3)."""
+    signs = (-1, 0, 1, UNKNOWN)
+    return sum(1 << (4 * (before & 3) + (sign & 3)) for before in signs for sign in signs if holds(before, sign))
 
 
-def _falls(signs: NDArray[np.int8]) -> Truth:
-    return np.asarray((signs[:-1].view(np.uint8) <= 1) & (signs[1:] == -1))
-
-
-def _does_not_fall(signs: NDArray[np.int8]) -> Truth:
-    return np.asarray((signs[:-1] == -1) | (signs[1:].view(np.uint8) <= 1))
-
-
-# (comparison, or whether a cross is upwards; known to be true or to be false) -> where, of the signs of a strip. As an
-# unsigned number -1 is 255.
-TESTS: Final[Mapping[tuple[Comparison | bool, bool], Callable[[NDArray[np.int8]], Truth]]] = {
-    (">", True): lambda signs: signs[1:] == 1,
-    (">", False): lambda signs: signs[1:] <= 0,
-    ("<", True): lambda signs: signs[1:] == -1,
-    ("<", False): lambda signs: signs[1:].view(np.uint8) <= 1,
-    (">=", True): lambda signs: signs[1:].view(np.uint8) <= 1,
-    (">=", False): lambda signs: signs[1:] == -1,
-    ("<=", True): lambda signs: signs[1:] <= 0,
-    ("<=", False): lambda signs: signs[1:] == 1,
-    ("==", True): lambda signs: signs[1:] == 0,
-    ("==", False): lambda signs: (signs[1:] & 1) == 1,
-    ("!=", True): lambda signs: (signs[1:] & 1) == 1,
-    ("!=", False): lambda signs: signs[1:] == 0,
-    (True, True): _rises,
-    (True, False): _does_not_rise,
-    (False, True): _falls,
-    (False, False): _does_not_fall,
+# (comparison, or whether a cross is upwards; known to be true or to be false) -> the cases in which it is.
+TESTS: Final[Mapping[tuple[Comparison | bool, bool], int]] = {
+    (">", True): _cases(lambda before, sign: sign == 1),
+    (">", False): _cases(lambda before, sign: sign in (-1, 0)),
+    ("<", True): _cases(lambda before, sign: sign == -1),
+    ("<", False): _cases(lambda before, sign: sign in (0, 1)),
+    (">=", True): _cases(lambda before, sign: sign in (0, 1)),
+    (">=", False): _cases(lambda before, sign: sign == -1),
+    ("<=", True): _cases(lambda before, sign: sign in (-1, 0)),
+    ("<=", False): _cases(lambda before, sign: sign == 1),
+    ("==", True): _cases(lambda before, sign: sign == 0),
+    ("==", False): _cases(lambda before, sign: sign in (-1, 1)),
+    ("!=", True): _cases(lambda before, sign: sign in (-1, 1)),
+    ("!=", False): _cases(lambda before, sign: sign == 0),
+    (True, True): _cases(lambda before, sign: before in (-1, 0) and sign == 1),
+    (True, False): _cases(lambda before, sign: before == 1 or sign in (-1, 0)),
+    (False, True): _cases(lambda before, sign: before in (0, 1) and sign == -1),
+    (False, False): _cases(lambda before, sign: before == -1 or sign in (0, 1)),
 }
 
 
@@ -147,8 +144,7 @@ def signals_and_values(
         strip = {pair: column[start : start + STRIP + 1] for pair, column in signs.items()}
         for bit, rule in enumerate(rules):
             if rule is not None:
-                truth = holds(rule, strip).view(np.int8)
-                found[start : start + STRIP] |= truth << bit if bit else truth
+                _add(rule, strip, bit, found[start : start + STRIP])
     return found, beside
 
 
@@ -161,15 +157,29 @@ def _before(rules: Rules, bars: int) -> Signs:
     return signs
 
 
-def holds(rule: Condition, signs: Signs, truth: bool = True) -> Truth:
-    """Where in a strip a condition is known to be true (or, with truth False, known to be false)."""
+def _add(rule: Condition, signs: Signs, bit: int, found: NDArray[np.int8]) -> None:
+    """Set a bit where a condition is known to be true."""
+    if isinstance(rule, Compare | Cross):
+        _mark(rule, signs, True, bit, found)
+    else:
+        found |= holds(rule, signs) << bit
+
+
+def _mark(rule: Compare | Cross, signs: Signs, truth: bool, bit: int, found: NDArray[np.int8]) -> None:
+    test = TESTS[(rule.operator if isinstance(rule, Compare) else rule.above, truth)]
+    mark(signs[(rule.left, rule.right)], test, bit, found)
+
+
+def holds(rule: Condition, signs: Signs, truth: bool = True) -> NDArray[np.int8]:
+    """1 where in a strip a condition is known to be true (or, with truth False, known to be false), else 0."""
     if isinstance(rule, Not):
         return holds(rule.condition, signs, not truth)
     if isinstance(rule, Both | Either):
         left, right = holds(rule.left, signs, truth), holds(rule.right, signs, truth)
         return left & right if isinstance(rule, Both) == truth else left | right
-    test = TESTS[(rule.operator if isinstance(rule, Compare) else rule.above, truth)]
-    return test(signs[(rule.left, rule.right)])
+    found = np.zeros(len(next(iter(signs.values()))) - 1, np.int8)
+    _mark(rule, signs, truth, 0, found)
+    return found
 
 
 def number(node: Number, piece: Piece) -> Floats:
