@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from markets.series import Candles, Column, Times
 ROOM = 512  # trades and notes a buffer holds beyond what one bar may bring,
 BARS_A_TRADE = 32  # and one more for so many bars
 SMALL_ROOM = 4096  # of a buffer that is emptied and used again: it stays in the processor's cache
+PIECE = 8192  # bars that runs are led through abreast, for the same reason
 Signals = np.ndarray[Any, np.dtype[np.int8]]
 
 
@@ -110,7 +111,9 @@ def step_many(engines: Sequence[Engine], stretches: Sequence[Stretch], laid: Seq
 
 
 def _of_one_kind(engines: list[Engine], stretches: list[Stretch], laid: Sequence[Laid]) -> list[Steps]:
-    spans, columns, curve = _laid_out(engines, stretches)
+    spans = _spans(engines)
+    columns, lengths = _columns(spans, stretches), spans["bars_end"] - spans["bars"]
+    spans["curve"], curve = np.cumsum(lengths) - lengths, np.empty(int(lengths.sum()))
     runs, orders = _one([engine.run for engine in engines], laid), _one([engine.orders for engine in engines], laid)
     setups, params = _one([engine.setup for engine in engines]), _one([engine.vector for engine in engines])
     call = program(engines[0].kind)
@@ -132,7 +135,7 @@ def _of_one_kind(engines: list[Engine], stretches: list[Stretch], laid: Sequence
         for index, engine in enumerate(engines):
             engine.run = runs[index : index + 1]
             engine.orders = orders[spans[index]["orders"] : spans[index]["orders_end"]]
-    ends = np.cumsum(spans["bars_end"] - spans["bars"]).tolist()
+    ends = np.cumsum(lengths).tolist()
     return [
         _steps(parts.get(index, []), curve[begin:end])
         for index, (begin, end) in enumerate(zip([0, *ends], ends, strict=False))
@@ -141,36 +144,61 @@ def _of_one_kind(engines: list[Engine], stretches: list[Stretch], laid: Sequence
 
 @dataclass(slots=True)
 class Buffers:
-    """Memory of a run whose trades and notes are not kept, for the next one to use again. Of one thread alone."""
+    """Memory of runs whose trades and notes are not kept, for the next ones to use again. Of one thread alone."""
 
-    curve: Column = field(default_factory=lambda: np.empty(0))
+    curves: Column = field(default_factory=lambda: np.empty((0, PIECE)))
     trades: Records = field(default_factory=lambda: np.empty(0, TRADE))
     notes: Records = field(default_factory=lambda: np.empty(0, NOTE))
 
-    def make_room(self, bars: int, records: int) -> None:
-        if len(self.curve) < bars:
-            self.curve = np.empty(bars)
+    def make_room(self, runs: int, records: int) -> None:
+        if len(self.curves) < runs:
+            self.curves = np.empty((runs, PIECE))
         if len(self.trades) < records:
             self.trades, self.notes = np.empty(records, TRADE), np.empty(records, NOTE)
 
 
-def lead_through(engine: Engine, stretch: Stretch, buffers: Buffers) -> Column:
-    """Lead one run through candles as step() does, for its state alone.
+class Abreast:
+    """Runs of one kind, led side by side through the same candles as step() would each, for their state alone.
 
-    Returns its equity, quote at each close, which is overwritten when the buffers are used again.
+    A piece of the candles stays in the processor's cache until the last run has been through it.
     """
-    spans, columns, _ = _laid_out([engine], [stretch])
-    bars, slots = len(stretch.candles), len(engine.orders)
-    buffers.make_room(bars, most_fills(slots) + SMALL_ROOM)
-    state = engine.run, engine.orders, engine.setup, engine.vector
-    spare = np.empty(1, RUN), np.empty(slots, ORDER)
-    call, run_at, bar_at = program(engine.kind), 0, 0
-    while run_at == 0:
-        run_at, bar_at = call(
-            *state, buffers.notes, buffers.trades, spans, *columns, buffers.curve, *spare, run_at, bar_at
-        )
-        engine.run["trades"] = engine.run["notes"] = 0
-    return buffers.curve[:bars]
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        self.runs = _one([engine.run for engine in engines])
+        orders, setups = _one([engine.orders for engine in engines]), _one([engine.setup for engine in engines])
+        self._state = self.runs, orders, setups, _one([engine.vector for engine in engines])
+        self._spans, self._call = _spans(engines), program(engines[0].kind)
+        self._slots = max(len(engine.orders) for engine in engines)
+
+    def through(
+        self, candles: Candles, seen: Sequence[Seen], funding: Funding, buffers: Buffers
+    ) -> Iterator[tuple[Column, int]]:
+        """(equity, quote at each close, shape (runs, bars at least); bars) piece by piece.
+
+        seen: of each run. The equity is overwritten by that of the next piece.
+        """
+        buffers.make_room(len(self.runs), most_fills(self._slots) + SMALL_ROOM)
+        columns = _columns(self._spans, [Stretch(candles, one, funding) for one in seen])
+        whole = self._spans.copy()
+        for begin in range(0, len(candles), PIECE):
+            bars = min(PIECE, len(candles) - begin)
+            for name in ("bars", "signals") if len(seen[0]) else ("bars",):
+                self._spans[name] = whole[name] + begin
+                self._spans[f"{name}_end"] = self._spans[name] + bars
+            self._spans["inputs"] = whole["inputs"] + begin * whole["width"]
+            self._spans["curve"] = PIECE * np.arange(len(self.runs))
+            self._step(columns, buffers)
+            yield buffers.curves[: len(self.runs)], bars
+
+    def _step(self, columns: tuple[Records, ...], buffers: Buffers) -> None:
+        spare = np.empty(1, RUN), np.empty(self._slots, ORDER)
+        run_at = bar_at = 0
+        while run_at < len(self.runs):
+            run_at, bar_at = self._call(
+                *self._state, buffers.notes, buffers.trades, self._spans, *columns, buffers.curves.reshape(-1), *spare,
+                run_at, bar_at,
+            )  # fmt: skip
+            self.runs["trades"] = self.runs["notes"] = 0
 
 
 def _one(arrays: Sequence[Records], laid: Sequence[Laid] = ()) -> Records:
@@ -187,11 +215,16 @@ def _one(arrays: Sequence[Records], laid: Sequence[Laid] = ()) -> Records:
     return np.frombuffer(bytearray().join([array.tobytes() for array in arrays]), dtype)
 
 
-def _laid_out(engines: list[Engine], stretches: list[Stretch]) -> tuple[Records, tuple[Records, ...], Column]:
-    """(where each run finds its own, the columns of all, room for the equity curves)."""
+def _spans(engines: Sequence[Engine]) -> Records:
+    """Where each run finds its own orders and parameters."""
     spans = np.zeros(len(engines), SPAN)
     _place(spans, "orders", [len(engine.orders) for engine in engines])
     _place(spans, "params", [len(engine.vector) for engine in engines])
+    return spans
+
+
+def _columns(spans: Records, stretches: list[Stretch]) -> tuple[Records, ...]:
+    """The columns of all stretches, each different one once; where each run finds its own is written into its span."""
     candles = _shared(spans, "bars", [stretch.candles for stretch in stretches])
     seen = _shared(spans, "signals", [stretch.seen for stretch in stretches])
     rates = _shared(spans, "funding", [stretch.funding for stretch in stretches])
@@ -199,16 +232,13 @@ def _laid_out(engines: list[Engine], stretches: list[Stretch]) -> tuple[Records,
     sizes = {id(one): one.inputs.size for one in seen}
     starts = dict(zip(sizes, accumulate(sizes.values(), initial=0), strict=False))
     spans["inputs"] = [starts[id(stretch.seen)] for stretch in stretches]
-    lengths = spans["bars_end"] - spans["bars"]
-    spans["curve"] = np.cumsum(lengths) - lengths
-    columns = (
+    return (
         *(_one([getattr(one, name) for one in candles]) for name in ("time", "open", "high", "low", "close")),
         _one([one.signals for one in seen]),
         _one([one.inputs.reshape(-1) for one in seen]),
         _one([one.times for one in rates]),
         _one([one.rates for one in rates]),
     )
-    return spans, columns, np.empty(int(lengths.sum()))
 
 
 def _place(spans: Records, name: str, lengths: list[int]) -> None:

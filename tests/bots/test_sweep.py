@@ -97,6 +97,17 @@ def test_buffers_that_are_too_small_are_emptied_and_the_runs_go_on(monkeypatch):
     assert sweep(KINDS["signal"], sets, TERMS, MONEY, Series(CANDLES, 60, {})) == whole
 
 
+def test_parts_and_pieces_of_the_series_change_no_result(monkeypatch):
+    kind, candles = KINDS["signal"], random_walk(40_000, 5)
+    sets = combinations(kind, *GRIDS["signal"])
+    series = Series(candles[500:], 60, {}, lead=candles[:500])
+    whole = sweep(kind, sets, TERMS, MONEY, series)
+    monkeypatch.setattr("bots.sweep.PART", 1)  # four times the longest lead of the rules, then
+    monkeypatch.setattr("bots.sweep.ABREAST", 5)
+    monkeypatch.setattr(simulate, "PIECE", 999)
+    assert sweep(kind, sets, TERMS, MONEY, series) == whole
+
+
 def test_rules_may_name_columns_and_higher_timeframes():
     params = {"long_entry": "sma({n})@1h > close@4h and extra > 0", "long_exit": "close < sma({n})@1h"}
     extra = np.where(np.arange(len(CANDLES)) % 1000 < 500, 1.0, -1.0)
