@@ -150,7 +150,7 @@ def _open_positions() -> QuerySet[Position]:
     return found.order_by("-opened_at", "-id")[:POSITIONS]
 
 
-def _latest_trades() -> QuerySet[Trade]:
+def _latest_trades() -> QuerySet[Trade, Any]:
     latest = Listing("bots_trade", ("time", "id"), (("t.owner_id = %s", (Given("owner"),)),), {"mode": Mode.values})
     ids = latest.ids(TRADES, None, newest_first=True)
     return row_columns.trades().filter(pk__in=ids).order_by("-time", "-id")
@@ -187,7 +187,7 @@ def open_positions(owner: Owner) -> list[Position]:
     return _OPEN_POSITIONS.rows(owner=owner.pk)
 
 
-def latest_trades(owner: Owner) -> list[Trade]:
+def latest_trades(owner: Owner) -> list[Any]:
     return _LATEST_TRADES.rows(owner=owner.pk)
 
 

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from bots import limits, why
 from bots.kinds import KINDS
 from bots.kinds.parameters import Parameter
-from bots.models import Bot, Event, Order, Position, Run, Trade
+from bots.models import Bot, Event, Order, Position, Run
 from dashboard import charts, formats
 from dashboard.figures import Lately
 from markets.models import Market
@@ -62,8 +62,11 @@ def kind_label(slug: str) -> str:
 
 
 class TradeRow(NamedTuple):
-    bot: Bot
-    market: Market
+    bot: int
+    bot_name: str
+    market: int
+    symbol: str
+    quote: str
     time: SafeString
     side: str
     price: str
@@ -75,25 +78,28 @@ class TradeRow(NamedTuple):
     mode: str
 
 
-def trade_rows(trades: Iterable[Trade], now: datetime) -> list[TradeRow]:
-    """Trades with bot and market selected; value and realized in quote, amount in base."""
+def trade_rows(trades: Iterable[Any], now: datetime) -> list[TradeRow]:
+    """Those of row_columns.trades(); value and realized in quote, amount in base."""
     return [_trade_row(trade, now) for trade in trades]
 
 
-def _trade_row(trade: Trade, now: datetime) -> TradeRow:
-    market = trade.market
+def _trade_row(trade: Any, now: datetime) -> TradeRow:
+    quote = trade.market__quote
     fee_digits = max(formats.money_digits(trade.fee_currency), 4)
     return TradeRow(
-        bot=trade.bot,
-        market=market,
+        bot=trade.bot_id,
+        bot_name=trade.bot__name,
+        market=trade.market_id,
+        symbol=trade.market__symbol,
+        quote=quote,
         time=formats.when(trade.time, now),
         side=trade.side,
-        price=formats.price(trade.price, market.tick),
-        amount=formats.amount(trade.amount, market.lot),
-        value=formats.money(trade.price * trade.amount, market.quote),
+        price=formats.price(trade.price, trade.market__tick),
+        amount=formats.amount(trade.amount, trade.market__lot),
+        value=formats.money(trade.price * trade.amount, quote),
         fee=f"{formats.number(trade.fee, fee_digits)} {trade.fee_currency}",
         # A buy that only adds to the position locks nothing in.
-        realized=formats.money_change(trade.realized or None, market.quote),
+        realized=formats.money_change(trade.realized or None, quote),
         tag=formats.words(trade.tag),
         mode=trade.mode,
     )

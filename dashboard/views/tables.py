@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from bots.kinds import KINDS
-from bots.models import Event, Mode, Trade
+from bots.models import Event, Mode, Order, Position
 from dashboard import exports, formats, listings, owner_rows, row_columns, rows
 from dashboard.keyset import Listing, page
 from dashboard.scope import Owner
@@ -103,7 +103,7 @@ def _mode(row: Any) -> str:
     """paper or live, of a trade or of the account that an order or position is of; events tell of both."""
     if isinstance(row, Event):
         return ""
-    return str(row.mode if isinstance(row, Trade) else row.bot.account.mode)
+    return str(row.bot.account.mode if isinstance(row, Order | Position) else row.mode)
 
 
 def _local(time: Any) -> str:
