@@ -247,3 +247,17 @@ def test_paper_money_is_marked_on_every_table_that_shows_it(page, two):
     for name in ("positions", "trades", "orders"):
         assert "Simulated money" in page(f"/{name}/?mode=paper").text_
         assert "Simulated money" not in page(f"/{name}/?mode=live").text_
+
+
+def test_what_people_and_exchanges_write_is_text_on_every_page(page, owner, market):
+    hostile = '<b onclick="x">&</b>'
+    bot = make_bot(owner, market, name=hostile)
+    Trade.objects.filter(bot=bot).update(tag=hostile, fee_currency=hostile[:10])
+    Order.objects.filter(bot=bot).update(tag=hostile, type=hostile[:8])
+    Event.objects.filter(bot=bot).update(message=hostile, code=hostile, data={hostile: hostile}, level="warning")
+    type(market).objects.update(symbol=hostile)
+
+    for path in (*(f"/{name}/" for name in TABLES), "/", "/bots/", f"/bots/{bot.pk}/", f"/bots/{bot.pk}/?tab=log"):
+        text = page(path).text_
+        assert hostile[:3] not in text, path
+        assert "&lt;b onclick" in text, path
