@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from django.utils.safestring import SafeString
 
+from bots.kinds import KINDS
 from bots.models import Backtest
 from dashboard import formats, rows
 from markets import gaps
@@ -122,6 +123,13 @@ def holes(one: Backtest) -> str:
     return f"{lack}{known}. The price leaps there; what is repaired meanwhile is in the next run."
 
 
+def labels(one: Backtest) -> dict[str, str]:
+    """Of each parameter of a grid its label: the kind's, or its name in words when the kind is unknown."""
+    kind = KINDS.get(one.kind)
+    known = {parameter.name: parameter.label for parameter in kind.parameters()} if kind else {}
+    return {name: known.get(name, formats.words(name)) for name in one.grid}
+
+
 def set_rows(one: Backtest, most: int) -> list[SetRow]:
     """The best sets of a grid."""
     order = sorted(range(len(one.results)), key=lambda index: float(one.results[index][2]), reverse=True)
@@ -140,7 +148,7 @@ def _set_row(one: Backtest, index: int) -> SetRow:
 
 
 class Heat(NamedTuple):
-    """Columns are the values of across, rows those of down; a cell is (text, class), the best over the others."""
+    """across and down: labels. Columns are values of the one, rows those of the other; a cell is (text, class)."""
 
     across: str
     down: str
@@ -149,8 +157,8 @@ class Heat(NamedTuple):
 
 
 def heat(one: Backtest, across: str, down: str) -> Heat | None:
-    """The returns of a grid over two of its parameters; None when it has fewer."""
-    if across not in one.grid or down not in one.grid or across == down:
+    """The returns of a grid over two of its parameters, the best over the others; None when it has fewer."""
+    if across not in one.grid or down not in one.grid:
         return None
     best: dict[tuple[str, str], float] = {}
     for chosen, _, equity, _ in one.results:
@@ -159,7 +167,8 @@ def heat(one: Backtest, across: str, down: str) -> Heat | None:
     columns, lines = ([_key(value) for value in one.grid[name]] for name in (across, down))
     found = list(best.values()) or [0.0]
     cells = [(line, [_cell(best.get((column, line)), found) for column in columns]) for line in dict.fromkeys(lines)]
-    return Heat(across, down, columns, cells)
+    called = labels(one)
+    return Heat(called[across], called[down], columns, cells)
 
 
 def _key(value: Any) -> str:

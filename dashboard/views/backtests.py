@@ -96,7 +96,8 @@ def backtest(request: HttpRequest, backtest_id: int) -> HttpResponse:
     found = _own(request, backtest_id)
     names = list(found.grid)
     across = parameters.choice(request.GET, "across", names, names[0] if names else "")
-    down = parameters.choice(request.GET, "down", names, names[1] if len(names) > 1 else "")
+    others = [name for name in names if name != across]
+    down = parameters.choice(request.GET, "down", others, others[0] if others else "")
     limited = rows.limit_rows(found.limits, found.market)
     context: dict[str, Any] = {
         "nav": "backtests",
@@ -107,8 +108,9 @@ def backtest(request: HttpRequest, backtest_id: int) -> HttpResponse:
         "parameters": rows.parameter_rows(found.kind, found.params, found.market) + limited,
         "allocation": f"{formats.money(found.allocation, found.market.quote)} {found.market.quote}",
         "sets": backtest_rows.set_rows(found, MOST_SETS),
-        "names": [formats.words(name) for name in names],
-        "choices": names,
+        "labels": backtest_rows.labels(found),
+        "across": across,
+        "down": down,
         "heat": backtest_rows.heat(found, across, down),
         "is_open": found.state in store.OPEN,
         "may_repeat": found.state in (Backtest.State.FAILED, Backtest.State.CANCELED),

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from bots import tasks
+from bots.kinds import KINDS
 from bots.models import Backtest, Bot
 from dashboard import backtest_rows
 from markets import gaps
@@ -73,18 +74,30 @@ def test_the_same_one_again_leads_to_the_stored_answer(page, start):
     assert start(param_lines="11") != first
 
 
+def test_the_list_says_why_a_backtest_failed(page, start):
+    start()
+    Backtest.objects.update(state=Backtest.State.FAILED, reason="The candles are gone.")
+    assert '<span class="dim wide">The candles are gone.</span>' in page("/backtests/").text_
+
+
 def test_a_grid_shows_its_best_sets_and_a_heat_map(page, start):
     found = start(grid="lines: 5, 9, 21\nspacing: arithmetic, geometric\nupper: 108, 110")
     assert found.grid == {"lines": [5, 9, 21], "spacing": ["arithmetic", "geometric"], "upper": [108, 110]}
+    called = {one.name: one.label for one in KINDS["grid"].parameters()}
+    told = ", ".join(called[name] for name in ("lines", "upper", "spacing"))
+    assert f"every combination of {told}" in page(f"/backtests/{found.pk}/").text_
     tasks.run_backtests()
     answer = page(f"/backtests/{found.pk}/?across=lines&down=spacing")
     assert len(answer.context["sets"]) == 12
     heat = answer.context["heat"]
     assert (heat.columns, [line for line, _ in heat.rows]) == (["5", "9", "21"], ["arithmetic", "geometric"])
     assert answer.text_.count("heat-best") == 1
+    assert (heat.across, heat.down) == (called["lines"], called["spacing"])
+    assert f'<th class="num">{called["upper"]}</th>' in answer.text_
     other = page(f"/backtests/{found.pk}/?across=upper&down=lines").context["heat"]
     assert (other.columns, len(other.rows)) == (["108", "110"], 3)
-    assert page(f"/backtests/{found.pk}/?across=lines&down=lines").context["heat"] is None
+    same = page(f"/backtests/{found.pk}/?across=lines&down=lines").context
+    assert (same["across"], same["down"], len(same["heat"].rows)) == ("lines", "upper", 2)
     best = max(row[2] for row in Backtest.objects.get().results)
     assert f"{(best / 1000 - 1) * 100:.2f}" in str(answer.context["sets"][0].total_return)
 
@@ -100,7 +113,8 @@ def test_a_grid_shows_its_best_sets_and_a_heat_map(page, start):
 def test_a_heat_map_shows_differences_whatever_their_size(returns, looks):
     results = [[{"lines": n, "spacing": "arithmetic"}, 1, 1000 * (1 + one), 0.0] for n, one in enumerate(returns)]
     grid = {"lines": [0, 1, 2], "spacing": ["arithmetic"]}
-    ((_, cells),) = backtest_rows.heat(Backtest(allocation=1000, grid=grid, results=results), "lines", "spacing").rows
+    tried = Backtest(kind="grid", allocation=1000, grid=grid, results=results)
+    ((_, cells),) = backtest_rows.heat(tried, "lines", "spacing").rows
     assert [look for _, look in cells] == looks
 
 
