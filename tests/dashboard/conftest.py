@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from django.contrib.staticfiles.finders import get_finders
@@ -44,12 +45,12 @@ def bot(owner, market):
 
 @pytest.fixture
 def page(client, owner):
-    """GET as the owner; the answer with its text as .text_."""
+    """GET as the owner; the answer with its text as .text_, in which white space counts once, as in a browser."""
     client.force_login(owner)
 
     def get(path, **headers):
         answer = client.get(path, headers=headers)
-        answer.text_ = answer.content.decode()
+        answer.text_ = re.sub(r"[ \n]+", " ", answer.content.decode())
         return answer
 
     return get
