@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from markets.indicators import INDICATORS, compute
+from orchestrator.home import PROJECT
 from tests.markets.conftest import made_candles
 
 
@@ -227,3 +231,22 @@ def test_prices_that_never_move_give_numbers():
     for name, one in INDICATORS.items():
         for column in compute(name, flat).values():
             assert np.isfinite(column[one.warm_up :]).all(), name
+
+
+COMPUTING = """
+import sys
+from markets.indicators import INDICATORS, compute
+from markets.series import Candles
+candles = Candles.from_rows([(60_000 * bar, 100.0, 101.0, 99.0, 100.0, 1.0) for bar in range(300)])
+for name in INDICATORS:
+    compute(name, candles)
+assert "talib" in sys.modules
+assert not {"pandas", "polars"} & sys.modules.keys()
+import pandas
+"""
+
+
+def test_to_compute_loads_no_pandas_which_may_yet_be_loaded_afterwards():
+    pytest.importorskip("pandas")
+    done = subprocess.run([sys.executable, "-c", COMPUTING], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
