@@ -60,21 +60,35 @@ class Postgres:
 
     def wait_ready(self) -> None:
         """Return when the database can be used. Raises ServerError when Postgres ended or takes too long."""
-        # Imported here: finding and ending servers must work without a database driver.
-        import psycopg
-
         assert self.child
         deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                with psycopg.connect(self.url.rpartition("/")[0] + "/postgres", autocommit=True) as connection:
-                    _create_database(connection)
-                return
-            except psycopg.OperationalError as error:
-                if self.child.poll() is not None or time.monotonic() > deadline:
-                    reason = children.last_line(self.log) or str(error)
-                    raise ServerError(f"Postgres did not start, see {self.log}: {reason}") from None
-                time.sleep(0.01)
+        while not self._is_ready(self.child.pid):
+            if self.child.poll() is not None or time.monotonic() > deadline:
+                raise ServerError(f"Postgres did not start, see {self.log}: {children.last_line(self.log)}")
+            time.sleep(0.01)
+        self._make_database()
+
+    def _is_ready(self, pid: int) -> bool:
+        """As pg_ctl finds out: a file's first line is whose it is, its last what that one does."""
+        try:
+            words = (self.data / "postmaster.pid").read_text().split()
+        except FileNotFoundError:
+            return False
+        return bool(words) and words[0] == str(pid) and words[-1] in {"ready", "standby"}
+
+    def _make_database(self) -> None:
+        """Once for this data: a driver takes the start time, and its parent memory for as long as it runs."""
+        made, identifier = self.data.with_suffix(".made"), (self.data / "global/pg_control").read_bytes()[:8].hex()
+        if made.exists() and made.read_text() == identifier:
+            return
+        import psycopg
+
+        try:
+            with psycopg.connect(self.url.rpartition("/")[0] + "/postgres", autocommit=True) as connection:
+                _create_database(connection)
+        except psycopg.OperationalError as error:
+            raise ServerError(f"Postgres cannot be asked for its databases, see {self.log}: {error}") from None
+        made.write_text(identifier)
 
     def stop(self) -> None:
         """Fast shutdown: sessions are cut off, everything committed is written. Then an immediate one."""

@@ -7,6 +7,8 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -14,6 +16,7 @@ import pytest
 import redis
 
 from orchestrator import env
+from orchestrator.home import PROJECT
 from orchestrator.servers import addresses, binaries, children, privileges
 from orchestrator.servers.errors import ServerError
 from orchestrator.servers.private import PrivateServers
@@ -119,6 +122,27 @@ def test_a_note_of_killed_servers_counts_for_nothing(own_home):
     assert addresses.database_url() == ""
     (own_home / "servers.lock").write_text('[1, "a killed start"]')
     assert addresses.database_url() == ""
+
+
+STARTING = """
+import sys
+from orchestrator.servers.private import PrivateServers
+with PrivateServers("a test", durable=False):
+    print("psycopg" in sys.modules)
+"""
+
+
+def test_a_start_loads_the_database_driver_only_where_the_database_is_to_be_made(own_home):
+    def has_loaded_it():
+        done = subprocess.run([sys.executable, "-c", STARTING], cwd=PROJECT, capture_output=True, text=True, check=True)
+        return done.stdout == "True\n"
+
+    assert has_loaded_it()
+    assert not has_loaded_it()
+    shutil.rmtree(own_home / "postgres")
+    assert has_loaded_it()
+    with start(), psycopg.connect(addresses.database_url()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_set_up_cut_short_is_begun_anew(own_home):
