@@ -49,13 +49,13 @@ _ARGUMENTS_BEGIN, _ARGUMENTS_END = 45, 46  # in /proc/self/stat, counted from th
 def main() -> None:
     channel = Connection(int(sys.argv[1]))
     plans = {name: Plan(**plan) for name, plan in json.loads(sys.argv[2]).items()}
-    room = _show(["orchestrator-preloaded"])
+    _show(["orchestrator-preloaded"])
     # Next to nothing of what is loaded is garbage, and to search it for some takes a quarter of the time.
     gc.disable()
     load()
     plan = _serve(channel, plans)
     if plan:
-        _run(plan, room)
+        _run(plan)
 
 
 def load() -> None:
@@ -125,12 +125,12 @@ def _leave(parent: int, plan: Plan, channel: Connection) -> None:
     channel.close()
 
 
-def _run(plan: Plan, room: int) -> None:
+def _run(plan: Plan) -> None:
     """What the command would do in a new process: `python -m MODULE …` or `python FILE …`."""
     gc.enable()
     os.environ.update(plan.environment)
     _take_on(plan.environment.get("ORCHESTRATOR_PROCESS", ""))
-    _show(plan.command, room)
+    _show(plan.command)
     _, *arguments = plan.command
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
@@ -149,8 +149,8 @@ def _take_on(role: str) -> None:
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = app.conf.broker_transport_options = roles.broker_options(role)
 
 
-def _show(command: list[str], room: int = 0) -> int:
-    """Have `ps` show this command, in the place of the arguments this process was started with; returns its size.
+def _show(command: list[str]) -> None:
+    """Have `ps` show this command, in the place of the arguments this process was started with.
 
     setproctitle would do that too, and write over the environment behind it, by which a home's processes are found.
     """
@@ -158,7 +158,6 @@ def _show(command: list[str], room: int = 0) -> int:
     begin, end = int(fields[_ARGUMENTS_BEGIN]), int(fields[_ARGUMENTS_END])
     shown = "".join(f"{part}\0" for part in command).encode()[: end - begin - 1]
     ctypes.memmove(begin, shown.ljust(end - begin, b"\0"), end - begin)
-    return end - begin
 
 
 if __name__ == "__main__":

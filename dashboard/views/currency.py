@@ -34,16 +34,14 @@ def first(request: HttpRequest, keys: Iterable[str]) -> list[str]:
 
 
 class CurrencyForm(forms.Form):
-    currency = forms.ChoiceField(
-        required=False, help_text="Which of your currencies the overview and the performance page open with."
-    )
-
     def __init__(self, owner: Owner, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["currency"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", "The one with most in it"), *((one, one) for one in _currencies(owner))]
-        field.widget.attrs["class"] = "form-select"
+        self.fields["currency"] = forms.ChoiceField(
+            choices=[("", "The one with most in it"), *((one, one) for one in _currencies(owner))],
+            required=False,
+            help_text="Which of your currencies the overview and the performance page open with.",
+            widget=forms.Select(attrs={"class": "form-select"}),
+        )
 
 
 def _currencies(owner: Owner) -> list[str]:
