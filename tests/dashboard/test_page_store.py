@@ -5,11 +5,9 @@ from __future__ import annotations
 import gzip
 import re
 import time
-import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import orjson
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
@@ -17,10 +15,9 @@ from django.db import close_old_connections
 from django.test import Client, override_settings
 
 from dashboard import tokens
-from orchestrator import cache, notify, page_memory, page_store
+from orchestrator import cache, notify, page_store
 from orchestrator.cache import link
 from orchestrator.observability import samples
-from orchestrator.page_memory import Memory, Moment, Page
 from orchestrator.page_store import PageStore
 from tests.dashboard.cast import make_bot, make_market, make_user
 from tests.orchestrator.processes import until
@@ -300,41 +297,6 @@ def test_a_remembered_page_is_for_nobody_else(site, own, stranger, bot):
     own.post("/logout/")
     assert site.answer(own, "/")[0] == 302
     assert not site.reaches_django(other, "/")
-
-
-def test_a_page_is_remembered_until_somebody_is_to_renew_it_by_either_clock():
-    entry = b'5000000 all\n["home","200 OK","W/1",[]]\npage'
-    page = Page.of(entry, b"5200000", Moment(steady=50.0, wall=900.0))
-    memory = Memory()
-    memory.keep(("/",), page)
-    assert page.born == pytest.approx((49.8, 899.8))
-    for steady, wall, found in [(50.3, 900.3, page), (50.5, 900.3, None), (50.3, 960.0, None), (50.3, 100.0, page)]:
-        assert memory.get(("/",), Moment(steady, wall), 600) is found
-    assert memory.get(("/bots/",), Moment(50.0, 900.0), 600) is None
-
-
-def test_the_memory_for_pages_is_bounded(monkeypatch):
-    monkeypatch.setattr(page_memory, "ENTRY_BYTES", 0)
-    monkeypatch.setattr(page_memory, "MOST_BYTES", 12)
-    memory, now = Memory(), Moment(1.0, 1.0)
-    for name in ("a", "b", "a", "c"):
-        memory.keep((name,), Page.of(b'1 all\n["home","200 OK","W/1",[]]\nbytes', b"1", now))
-    assert [name for name in "abc" if memory.get((name,), now, 1)] == ["a", "c"]
-
-
-def test_small_pages_of_long_addresses_take_no_more_memory_than_large_ones(monkeypatch):
-    monkeypatch.setattr(page_memory, "MOST_BYTES", 400_000)
-    head = orjson.dumps(["home", "200 OK", "W/1", [[f"Header-{number}", "value " * 5] for number in range(12)]])
-    memory, now = Memory(), Moment(1.0, 1.0)
-    tracemalloc.start()
-    try:
-        for number in range(1_000):
-            memory.keep((f"{number:0>3000}", None), Page.of(b"1 all\n%b\nsmall" % head, b"1", now))
-        taken, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert memory.get((f"{999:0>3000}", None), now, 1)
-    assert taken < 1.5 * 400_000
 
 
 def test_a_clock_that_is_set_back_brings_no_page_back(site, own, owner, bot, redis):

@@ -16,8 +16,8 @@ from markets.services import quotes
 from markets.surface import MarkPrice
 from orchestrator import cache
 from orchestrator.sole import sole
+from tests.markets.binance import binance, futures, venue  # noqa: F401  fixtures
 from tests.markets.following import jobs
-from tests.markets.test_gateway import binance, futures, venue  # noqa: F401  fixtures
 
 BTC, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 
