@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from decimal import Decimal
 from io import StringIO
 from urllib.parse import urlsplit
 
-import numba
 import numpy as np
 import pytest
 from django.contrib.auth import get_user_model
@@ -22,7 +20,6 @@ from django.db import connection
 from django.utils import timezone as django_timezone
 
 from bots import runs, services
-from bots.kinds import KINDS
 from bots.management.commands import _replay, _report
 from bots.management.commands._series import Asked
 from bots.models import Account, Balance, Bot, EquitySnapshot, Event, Mode, Order, Position, Run, Trade
@@ -35,7 +32,6 @@ from markets.surface import Rate
 from orchestrator import home
 from tests.bots.conftest import GRID, MINUTE, START
 from tests.markets.conftest import real_candles
-from tests.orchestrator.processes import commanded
 
 COMMANDS = ("backtest", "paper_replay", "live_replay")
 REPLAYS = COMMANDS[1:]
@@ -201,7 +197,7 @@ def test_replay_gives_the_backtest_s_file_and_funding_on_swaps(stored, tmp_path,
     before, documents, files = counts(), [], []
     for command in COMMANDS:
         path = tmp_path / f"{command}.csv"
-        document = run(command, kind=kind, params=json.dumps(params), trades=path)
+        document = run(command, kind=kind, params=json.dumps(params), trades=path, end=until(SHORT))
         documents.append({key: value for key, value in document.items() if not key.startswith("seconds")})
         files.append(path.read_bytes())
     assert files[0] == files[1] == files[2]
@@ -303,7 +299,7 @@ def test_a_replay_leaves_no_rows_behind(stored, command):
 def test_a_replay_that_fails_half_way_leaves_no_rows_behind(stored, command, tmp_path):
     folder = tmp_path / "trades.csv"
     folder.mkdir()
-    assert refused(command, trades=folder) == f"trades cannot be written to {folder}: Is a directory."
+    assert refused(command, trades=folder, end=until(FEW)) == f"trades cannot be written to {folder}: Is a directory."
 
 
 def test_an_interrupted_replay_leaves_no_rows_behind(stored, monkeypatch):
@@ -356,115 +352,3 @@ def test_a_replay_does_not_disturb_a_bot_on_the_same_market(stored, command, bot
 
 def asked(market: Market) -> Asked:
     return Asked("grid", GRID, market, 60, Decimal(1000), waves(), 0.0)
-
-
-LONG = "1" * 5000
-BAD = [
-    ({"kind": "gird"}, f"KIND must be one of {', '.join(KINDS)}, not 'gird'."),
-    ({"exchange": "none"}, "market must be one that is stored, not SOL/USDT on none: import or sync it first."),
-    ({"market": "BTC/USDT"}, "market must be one that is stored, not BTC/USDT on sim: import or sync it first."),
-    ({"timeframe": "2m"}, "--timeframe must be one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, not '2m'."),
-    ({"timeframe": "5m"}, "no 5m candles of SOL/USDT are stored in that range: import or sync them."),
-    ({"start": "2030-01-01"}, "no 1m candles of SOL/USDT are stored in that range: import or sync them."),
-    (
-        {"start": "2024-02-01", "end": "2024-01-01"},
-        "start must be before end, not 2024-02-01T00:00+00:00 with end 2024-01-01T00:00+00:00.",
-    ),
-    ({"start": "2024-01-01", "end": "2024-01-01"}, "start must be before end, not "),
-    ({"start": "yesterday"}, "--start must be a date or time such as 2024-08-01 or 2024-08-01T12:00, not 'yesterday'."),
-    ({"end": "2024-13-01"}, "--end must be a date or time such as "),
-    ({"start": "9999-12-31T23:59-23:59"}, "--start must be a date or time such as "),
-    ({"params": "{lower: 1}"}, """--params must be JSON such as '{"lower": 100}': """),
-    ({"params": ""}, "--params must be JSON such as "),
-    ({"params": f'{{"lower": {LONG}}}'}, "--params must be JSON such as "),
-    ({"params": "[" * 100_000}, "--params must be JSON such as "),
-    ({"params": "[1]"}, """--params must be a JSON object such as '{"lower": 100}', not [1]."""),
-    ({"params": "{}"}, "lower is needed. upper is needed."),
-    (
-        {"capital": "1e14"},
-        "allocation must buy at most 1.41e+14 lots of 0.001, not 1.14e+15 (100000000000000 at a price of 87.",
-    ),
-    ({"params": json.dumps(GRID | {"line": 3})}, "line is not a parameter of the grid kind: did you mean lines?"),
-    ({"params": json.dumps(GRID | {"lower": math.nan})}, "lower must be a finite number, not nan."),
-    ({"params": json.dumps(GRID | {"upper": math.inf})}, "upper must be a finite number, not inf."),
-    ({"params": json.dumps(GRID | {"upper": "many"})}, "upper must be a number, not 'many'."),
-    ({"params": json.dumps(GRID | {"upper": 80})}, "upper must be above lower (90), not 80."),
-    ({"params": json.dumps(GRID | {"lines": 2.5})}, "lines must be a whole number, not 2.5."),
-    ({"params": json.dumps(GRID | {"lines": 1000})}, "lines: a step of "),
-    ({"capital": "0"}, "--capital must be above 0 and below 1e15, not 0."),
-    ({"capital": "-1"}, "--capital must be above 0 and below 1e15, not -1."),
-    ({"capital": "nan"}, "--capital must be above 0 and below 1e15, not nan."),
-    ({"capital": "inf"}, "--capital must be above 0 and below 1e15, not inf."),
-    ({"capital": "1e15"}, "--capital must be above 0 and below 1e15, not 1e15."),
-    ({"capital": "much"}, "--capital must be a number above 0, not 'much'."),
-    ({"capital": "0.01"}, "allocation must be about "),
-    ({"trades": "/nowhere/at/all/trades.csv"}, "trades must be a file in a folder that exists, not /nowhere"),
-]
-
-
-@pytest.mark.parametrize(("options", "sentence"), BAD)
-@pytest.mark.parametrize("command", COMMANDS)
-def test_bad_input_is_refused_in_one_sentence_and_writes_nothing(stored, command, options, sentence, tmp_path):
-    path = tmp_path / "trades.csv"
-    assert refused(command, "--json", **{"trades": path} | options).startswith(sentence)
-    assert not path.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_person_gets_one_document_or_one_line_and_status_2(stored, tmp_path):
-    good = manage("backtest", *arguments(), "--json")
-    assert (good.returncode, good.stderr) == (0, "")
-    assert set(json.loads(good.stdout)) == KEYS
-    replayed = commanded(tmp_path, "paper_replay", *arguments(trades=tmp_path / "trades.csv"), "--json")
-    assert replayed.returncode == 0
-    assert json.loads(replayed.stdout)["final_equity"] == json.loads(good.stdout)["final_equity"]
-    assert len((tmp_path / "trades.csv").read_text().splitlines()) == json.loads(good.stdout)["trades"] + 1
-    for words, sentence in (
-        (["backtest", *arguments(capital="nan")], "--capital must be above 0 and below 1e15, not nan."),
-        (["paper_replay", *arguments(market="X/Y")], "market must be one that is stored, not X/Y on sim: import or "),
-        (["backtest", "grid"], "the following arguments are required: --exchange, --market, --timeframe."),
-        (["paper_replay", *arguments(), "--fast"], "unrecognized arguments: --fast."),
-    ):
-        bad = commanded(tmp_path, *words, "--json")
-        assert (bad.returncode, bad.stdout) == (2, "")
-        (line,) = bad.stderr.splitlines()
-        assert line.startswith(f"CommandError: {sentence}")
-
-
-def test_kernels_are_warmed_for_every_kind():
-    out = StringIO()
-    call_command("warm_kernels", stdout=out)
-    assert out.getvalue().startswith(f"{len(KINDS)} kinds compiled in ")
-
-
-MEASURE = """
-import django; django.setup()
-import numpy as np
-from numba.core import event
-from bots.engine.run import Engine
-from bots.engine.simulate import step
-from bots.engine.types import TRADE, WORST, Terms
-from bots.kinds import KINDS
-from bots.performance import Curve, Trades, curve, metrics, trades
-from bots.warming import BAR
-from orchestrator import warming
-
-warming.begin(after=0).join()
-with event.install_recorder("numba:compile") as compiled:
-    for kind in KINDS.values():
-        if kind.observe is None:
-            terms = Terms(tick=0.01, lot=0.001, margin=kind.margin)
-            step(Engine.new(kind, kind.validate(kind.example, terms, 5000.0), terms, 5000.0, path=WORST), BAR)
-    metrics(Curve(np.arange(2), np.ones(2), 1.0, 60, 1.0, 1.0), Trades.of(np.zeros(2, TRADE)))
-missed = sum(sum(found.stats.cache_misses.values()) for found in (curve._scan, trades._settle, trades._count))
-print(missed, len(compiled.buffer))
-"""
-
-
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="needs compiled code")
-def test_after_that_a_process_loads_it_all_at_its_start_and_compiles_nothing():
-    call_command("warm_kernels", stdout=StringIO())
-    found = subprocess.run(
-        [sys.executable, "-c", MEASURE], cwd=home.PROJECT, capture_output=True, text=True, check=True, timeout=60
-    )
-    assert found.stdout == "0 0\n"

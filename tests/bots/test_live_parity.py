@@ -19,7 +19,7 @@ from markets.models import Feed, Market
 from markets.series import Candles
 from markets.surface import Rate
 from tests.bots.conftest import MINUTE, START
-from tests.bots.engine.test_invariants import MONEY, PARAMS, candles, every_margin_kind, every_spot_kind
+from tests.bots.engine.made_up import MONEY, PARAMS, candles, every_margin_kind, every_spot_kind
 from tests.bots.test_funding import FIRST, HOUR, paid
 from tests.bots.test_runs import exact, stored
 

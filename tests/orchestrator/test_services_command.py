@@ -23,24 +23,20 @@ def status(home):
     return json.loads(manage(home, "services", "status", "--json").stdout)
 
 
-def test_servers_start_in_the_background_and_stop(own_home):
+def test_servers_start_in_the_background_say_where_they_are_and_stop(own_home):
     started = manage(own_home, "services", "start", "--json")
     assert (started.returncode, started.stderr) == (0, "")
     assert json.loads(started.stdout)["running"] is True
+    answer = manage(own_home, "services", "status", "--json").stdout
+    assert json.loads(answer)["postgres"].startswith("127.0.0.1:")
+    for secret in ("postgres.password", "redis.password"):
+        assert (own_home / secret).read_text() not in answer, "status shows where the servers are but no password"
     with psycopg.connect(addresses.database_url()) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     assert manage(own_home, "services", "start").returncode == 0
     stopped = manage(own_home, "services", "stop")
     assert (stopped.returncode, stopped.stdout) == (0, "No private servers are running.\n")
     assert manage(own_home, "services", "status").returncode == 1
-
-
-def test_status_shows_where_the_servers_are_but_no_password(own_home):
-    manage(own_home, "services", "start")
-    answer = manage(own_home, "services", "status", "--json").stdout
-    assert json.loads(answer)["postgres"].startswith("127.0.0.1:")
-    assert (own_home / "postgres.password").read_text() not in answer
-    assert (own_home / "redis.password").read_text() not in answer
 
 
 def test_after_a_kill_nothing_is_left_and_the_next_start_works(own_home):

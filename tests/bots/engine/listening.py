@@ -15,7 +15,7 @@ from markets.desk import Desk, Place
 from markets.desk_orders import NO_FAULTS, Conditions
 from markets.precision import to_decimal
 from markets.surface import Alert, OrderRequest, Watch
-from tests.bots.engine.test_invariants import MONEY, TERMS, fresh, observed, terms_for
+from tests.bots.engine.made_up import MONEY, TERMS, fresh, observed, terms_for
 
 TICK, LOT = Decimal("0.01"), Decimal("0.001")
 ON_BOOK = {LIMIT: "limit", STOP: "stop"}

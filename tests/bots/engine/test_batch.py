@@ -15,7 +15,7 @@ from bots.engine.simulate import Stretch, step, step_many
 from bots.engine.types import BEST, EXPECTED, ORDER, RUN, WORST, Terms
 from bots.kinds import KINDS
 from tests.bots.conftest import GRID, bars, fills
-from tests.bots.engine.test_invariants import MONEY, PARAMS, TERMS, candles, fresh, led, observed, same
+from tests.bots.engine.made_up import MONEY, PARAMS, TERMS, candles, fresh, led, observed, same
 
 
 @given(data=st.data())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bots.engine.simulate import Funding, step
 from bots.engine.types import FUNDING
 from tests.bots.engine.listening import listening
-from tests.bots.engine.test_invariants import (
+from tests.bots.engine.made_up import (
     MARGIN_TERMS,
     PARAMS,
     candles,

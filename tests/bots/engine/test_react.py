@@ -14,7 +14,7 @@ from bots.kinds import KINDS
 from markets.desk_orders import Faults
 from tests.bots.conftest import GRID, START, bars, play
 from tests.bots.engine.listening import listening, names
-from tests.bots.engine.test_invariants import TERMS
+from tests.bots.engine.made_up import TERMS
 
 TERMS_PLAIN = Terms(tick=0.01, lot=0.001)
 

@@ -13,7 +13,7 @@ from bots.kinds.futures_grid.layout import CAME_BACK, LEFT_ABOVE, LEFT_BELOW, ST
 from bots.kinds.futures_grid.params import vector
 from bots.kinds.parameters import ParamsError
 from tests.bots.conftest import bars, fills, play
-from tests.bots.engine.test_invariants import candles, fits, fresh, futures_grid_params, led
+from tests.bots.engine.made_up import candles, fits, fresh, futures_grid_params, led
 
 KIND = KINDS["futures_grid"]
 GRID = {"lower": 90.0, "upper": 110.0, "lines": 5, "leverage": 2.0}

@@ -14,7 +14,7 @@ from bots.kinds.directional.layout import CONTRADICTS, COOLS_DOWN, IS_HELD, NOT_
 from bots.kinds.parameters import ParamsError
 from markets.benchmarks.walk import random_walk
 from tests.bots.conftest import MINUTE, bars, fills
-from tests.bots.engine.test_invariants import candles
+from tests.bots.engine.made_up import candles
 from tests.markets.conftest import real_candles
 
 KIND = KINDS["signal"]
