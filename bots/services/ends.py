@@ -74,10 +74,16 @@ def require_keepable(run: Run) -> None:
 
 
 def require_closable(run: Run) -> float:
-    """The last price, at which the position can be sold (or bought back). Raises Refused."""
+    """The last price, at which the position can be sold (or bought back). Raises Refused.
+
+    On a swap no position is too small, nor could it be kept: exchanges ask for no least value of what only reduces
+    (Binance: "must be no smaller than 5 (unless you choose reduce only)").
+    """
     price, market = run.market.last or run.last_price, run.market
     if price is None:
         raise Refused(f"{market.symbol} has no price yet; stop the bot and keep its position.")
+    if market.type == "swap":
+        return price
     small = refusal(
         abs(float(run.position)), price, float(market.lot), float(market.min_amount), float(market.min_cost)
     )

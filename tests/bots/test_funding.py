@@ -209,6 +209,19 @@ def test_a_run_on_a_swap_that_fails_gives_back_what_it_is_worth(short_bot, close
     assert not account.balances.filter(currency="SOL").exclude(free=0).exists()
 
 
+def test_no_position_on_a_swap_is_too_small_to_be_closed(short_bot, close, rates, account):
+    """It cannot be kept either: the bot could never be stopped."""
+    rates()
+    run = services.start(short_bot, START)
+    close(bars((100, 100, 100, 100), (100, 100, 90, 90)))
+    runs.advance_due()
+    Market.objects.update(min_cost=1_000_000)
+    services.stop(short_bot, close_position=True)
+    run.refresh_from_db()
+    assert (run.status, run.position) == ("stopped", 0)
+    assert account.balances.get(currency="USDT").free == 9000 + run.cash
+
+
 def test_a_grid_on_a_swap_closes_what_it_holds_when_it_ends(bot, swap, close, rates):
     """An account can keep coins, but no position that no bot looks after."""
     rates()
