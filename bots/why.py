@@ -215,4 +215,4 @@ def _clock(ms: int) -> str:
 
 
 def _plain(value: Decimal) -> str:
-    return f"{value.normalize():f}"
+    return f"{value.normalize():,f}"

@@ -130,6 +130,13 @@ def test_resting_orders_are_told_with_the_distance_to_the_nearest(bot, trading):
     )
 
 
+def test_prices_are_grouped_as_on_the_rest_of_the_page(bot, trading):
+    Market.objects.update(last=60_000)
+    Order.objects.exclude(pk=Order.objects.filter(status="open", side="sell")[0].pk).delete()
+    Order.objects.update(type="stop", price=Decimal("54000.5"))
+    assert "sell at 54,000.5 is 10.00 % below it" in told(bot)
+
+
 def test_stops_are_told_apart_from_limits(bot, trading):
     Order.objects.exclude(pk=Order.objects.filter(status="open", side="sell")[0].pk).delete()
     Order.objects.update(type="stop", price=Decimal("90"))
