@@ -34,7 +34,12 @@ class Limits:
         default=None,
     )
     max_open_orders: int | None = parameter(
-        "whole", "Maximum open orders", "So many orders may wait at once.", least=0, most=10_000, default=None
+        "whole",
+        "Maximum open orders",
+        "No order that adds to the position is placed beside so many; what closes it always is.",
+        least=0,
+        most=10_000,
+        default=None,
     )
     max_daily_loss: float | None = parameter(
         "number",
