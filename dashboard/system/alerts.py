@@ -10,7 +10,6 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from bots.models import Event
-from dashboard import formats
 from dashboard.system.audit import Check, Grade, checks
 from orchestrator import notify
 from orchestrator.models import BrokenBudget
@@ -43,8 +42,8 @@ def watch(now: datetime) -> list[Event]:
 def _told(broken: dict[str, Check], now: datetime) -> Iterable[Event]:
     due = BrokenBudget.objects.filter(subject__in=broken, told_at=None, since__lte=now - LONG)
     for row in list(due):
-        check, since = broken[row.subject], formats.age(row.since, now)
-        text = f"{check.subject}: {check.value}, wanted {check.target}, since {since}. {check.advice}"
+        check = broken[row.subject]
+        text = f"{check.subject}: {check.value}, wanted {check.target}, since {_stamp(row.since)}. {check.advice}"
         yield from _events(BROKEN, Event.Level.WARNING, text, row, now)
     due.update(told_at=now)
 
@@ -54,9 +53,14 @@ def _closed(broken: Iterable[str], judged: Iterable[str], now: datetime) -> Iter
     rows = BrokenBudget.objects.exclude(subject__in=broken)
     over = rows.filter(Q(subject__in=judged) | Q(told_at=None) | Q(told_at__lt=now - FORGOTTEN))
     for row in over.filter(subject__in=judged).exclude(told_at=None):
-        text = f"{row.subject}: within its budget again. It was not since {formats.age(row.since, now)}."
+        text = f"{row.subject}: within its budget again. It was not since {_stamp(row.since)}."
         yield from _events(HOLDS, Event.Level.INFO, text, row, now)
     over.delete()
+
+
+def _stamp(time: datetime) -> str:
+    """Events are read days later: an age would be wrong by then."""
+    return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def _events(code: str, level: str, text: str, row: BrokenBudget, now: datetime) -> Iterable[Event]:

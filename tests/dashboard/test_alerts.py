@@ -42,13 +42,13 @@ def test_staff_are_told_once_of_what_is_broken_for_long_and_once_when_it_holds_a
     Feed.objects.update(synced_to=0)
     assert told(now) == told(now + 9 * MINUTE) == []
     sentence = (
-        "Feeds: 1 late, 0 failing of 1, wanted none, since 10 min ago. "
+        f"Feeds: 1 late, 0 failing of 1, wanted none, since {now:%Y-%m-%d %H:%M} UTC. "
         "Look at the feeds in the admin: each says what went wrong."
     )
     assert told(now + 10 * MINUTE) == [(alerts.BROKEN, name, sentence) for name in ("ann", "bea")]
     assert told(now + 11 * MINUTE) == []
     in_time(now + 12 * MINUTE)
-    again = "Feeds: within its budget again. It was not since 12 min ago."
+    again = f"Feeds: within its budget again. It was not since {now:%Y-%m-%d %H:%M} UTC."
     assert told(now + 12 * MINUTE) == [(alerts.HOLDS, name, again) for name in ("ann", "bea")]
     assert told(now + 12.5 * MINUTE) == []
     assert not BrokenBudget.objects.filter(subject="Feeds").exists()
