@@ -88,11 +88,13 @@ def executed(trades: Records) -> Trades:
 class Opening:
     """How a bot begins at a price: orders that wait (ORDER), trades at once (TRADE), where it would be liquidated.
 
+    notes: what it tells of its decisions (NOTE), refused orders among them.
     liquidation: below and above the price, once all waiting limit orders of a side are filled; None where never.
     """
 
     orders: Records
     trades: Records
+    notes: Records
     liquidation: tuple[float | None, float | None]
 
 
@@ -113,9 +115,8 @@ def opening(settings: Settings, price: float, time: int = 0) -> Opening:
     wanted = engine.orders[engine.wanted()]
     below = _liquidation(engine, wanted, BUY, settings.terms)
     above = _liquidation(engine, wanted, SELL, settings.terms)
-    return Opening(
-        wanted, steps.trades, (below if below and below < price else None, above if above and above > price else None)
-    )
+    liquidation = (below if below and below < price else None, above if above and above > price else None)
+    return Opening(wanted, steps.trades, steps.notes, liquidation)
 
 
 def _liquidation(engine: Engine, wanted: Records, side: int, terms: Terms) -> float | None:

@@ -129,9 +129,9 @@ def own_form_for(kind: str) -> type[OwnBotForm]:
 
 
 def accounts_of(owner: Any) -> QuerySet[Account]:
-    """Accounts on which the owner's bots may run."""
+    """Accounts on which the owner's bots may run, those of play money first: a form begins with the first."""
     own = Account.objects.filter(owner=owner).exclude(mode=Mode.REPLAY)
-    return own.select_related("exchange", "owner").order_by("name", "pk")
+    return own.select_related("exchange", "owner").order_by("-mode", "name", "pk")  # "paper" before "live"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from bots import limits, prospects, trials
+from bots import limits, prospects, records, trials
 from bots.engine.types import BUY, ORDER_TYPES
 from bots.history import DAYS as DAYS_AT_MOST
 from bots.history import HISTORY, KnownBars, Stored, last_days, source_of
+from bots.kinds.contract import Kind
 from bots.kinds.parameters import ParamsError
 from bots.models import Account, Balance
-from bots.records import terms_of
 from bots.trials import Opening, Settings, Tried
 from dashboard import charts, formats
 from dashboard.backtest_rows import LEAST_FOR_A_YEAR
@@ -33,10 +33,14 @@ FEW: Final = 50  # candles, too few to say anything
 
 @dataclass(slots=True)
 class Preview:
-    """problems: by field; strip, facts: label, value and note each; chart: for the script, curve: its table."""
+    """problems: by field; strip, facts: label, value and note each; chart: for the script, curve: its table.
+
+    refused: of the orders that it would place now, how many no market or limit takes, and why.
+    """
 
     problems: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    refused: str = ""
     strip: list[dict[str, Any]] = field(default_factory=list)
     facts: list[dict[str, Any]] = field(default_factory=list)
     orders: list[tuple[str, str, str, str, str]] = field(default_factory=list)
@@ -65,7 +69,12 @@ def _try(form: OwnBotForm, market: Market, chart_timeframe: int, shown: Preview)
     timeframe, money = data["timeframe"], float(data["allocation"])
     try:
         settings = trials.settings_of(
-            form.bot_kind, form.instance.params, form.instance.limits, terms_of(market), money, (market.pk, timeframe)
+            form.bot_kind,
+            form.instance.params,
+            form.instance.limits,
+            records.terms_of(market),
+            money,
+            (market.pk, timeframe),
         )
     except ParamsError as error:
         shown.problems |= error.problems
@@ -76,7 +85,9 @@ def _try(form: OwnBotForm, market: Market, chart_timeframe: int, shown: Preview)
     shown.missing = [] if data["days"] == ALL else _missing(market, timeframe, candles, days, stored)
     price = market.last or (float(known.close[-1]) if len(known) else None)
     if price is not None:
-        _show_opening(shown, trials.opening(settings, price), market, price)
+        opening = trials.opening(settings, price)
+        _show_opening(shown, opening, market, price)
+        shown.refused = _refused(opening, form.bot_kind)
     if len(candles) >= 2:
         result = trials.tried(settings, candles, KnownBars(known))
         _show_result(shown, result, settings, market, chart_timeframe)
@@ -122,6 +133,16 @@ def _show_opening(shown: Preview, opening: Opening, market: Market, price: float
     shown.facts += _opening_facts(opening, market, price)
 
 
+def _refused(opening: Opening, kind: Kind) -> str:
+    told = [records.note_event(note, kind) for note in opening.notes]
+    reasons = [text for _, code, text, _ in told if code == "refused"]
+    if not reasons:
+        return ""
+    if len(reasons) == 1:
+        return f"At the start 1 order would be refused: “{reasons[0]}”"
+    return f"At the start {len(reasons)} orders would be refused, the first with: “{reasons[0]}”"
+
+
 def _order(record: Any, market: Market, price: float) -> tuple[str, str, str, str, str]:
     """Side, type, price, amount, distance."""
     at = float(record["price"])
@@ -156,7 +177,7 @@ def _fact(label: str, value: Any, note: str = "") -> dict[str, Any]:
 
 def _money_facts(form: OwnBotForm, market: Market, released: Decimal) -> list[dict[str, Any]]:
     """Least and most money, and what a cycle costs and earns, as far as the parameters can be read."""
-    kind, terms, found = form.bot_kind, terms_of(market), []
+    kind, terms, found = form.bot_kind, records.terms_of(market), []
     params = form.instance.params
     try:
         read = kind.read(params or {})

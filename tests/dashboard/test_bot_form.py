@@ -108,6 +108,21 @@ def test_what_is_wrong_is_said_at_its_field_without_a_result(page, account, type
     assert script(answer, "preview-chart") == {}
 
 
+def test_orders_that_would_be_refused_at_the_start_are_told_before_it(page, account, typed):
+    limited = page(f"{NEW}?{urlencode(typed | {'limit_max_open_orders': '3'})}", headers=FRAGMENT)
+    sentence = (
+        "At the start 10 orders would be refused, the first with: “Order not placed: 3 open orders are the limit.”"
+    )
+    assert re.findall(r"At the start[^<]*", limited.text_) == [sentence]
+    assert "would be refused" not in page(f"{NEW}?{urlencode(typed)}", headers=FRAGMENT).text_
+
+
+def test_a_form_begins_with_play_money(page, account, owner, market):
+    live = make_account(owner, market, "live")
+    assert live.name < account.name
+    assert page(f"{NEW}?kind=grid&market={market.pk}").context["form"]["account"].value() == str(account.pk)
+
+
 def test_a_name_that_is_missing_holds_no_preview_back(page, account, typed):
     answer = page(NEW + "?" + "&".join(f"{k}={v}" for k, v in (typed | {"name": ""}).items()), **FRAGMENT)
     assert script(answer, "preview-problems") == {"name": "name is needed."}
