@@ -6,6 +6,7 @@ from django.urls import path
 from dashboard import exports
 from dashboard.api import application
 from dashboard.views import (
+    accounts,
     api_tokens,
     backtests,
     bot,
@@ -78,6 +79,7 @@ urlpatterns = [
     path("settings/", settings.profile, name="settings"),
     path("settings/currency/", currency.choose_currency, name="settings-currency"),
     path("settings/password/", settings.password, name="settings-password"),
+    path("settings/accounts/", accounts.accounts, name="accounts"),
     path("settings/tokens/", api_tokens.api_tokens, name="api-tokens"),
     path("settings/tokens/<int:token_id>/revoke/", api_tokens.revoke_api_token, name="revoke-api-token"),
     path("settings/channels/", channels.channels, name="channels"),

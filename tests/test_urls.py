@@ -13,6 +13,7 @@ from tests.dashboard.cast import make_bot, make_market, make_user
 
 PUBLIC = {"login", "health", "ready", "metrics", "manifest", "service-worker", "offline"}
 EVERYBODYS = {
+    "accounts",
     "api-tokens",
     "channels",
     "new-channel",
