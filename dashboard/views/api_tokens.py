@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from bots.forms import SENTENCES
 from dashboard import formats, tokens
 from dashboard.api import reference
 from dashboard.models import ApiToken
@@ -22,9 +23,26 @@ MOST = 50
 
 
 class TokenForm(forms.Form):
-    name = forms.CharField(max_length=60, help_text="What it is for, such as the script that uses it.")
-    scope = forms.ChoiceField(choices=ApiToken.Scope.choices, widget=forms.RadioSelect, initial=ApiToken.Scope.READ)
-    lasts = forms.ChoiceField(choices=list(LASTS.items()), initial="90", required=False)
+    name = forms.CharField(
+        max_length=60,
+        help_text="What it is for, such as the script that uses it.",
+        error_messages=SENTENCES["name"],
+    )
+    scope = forms.ChoiceField(
+        choices=ApiToken.Scope.choices,
+        widget=forms.RadioSelect,
+        initial=ApiToken.Scope.READ,
+        error_messages={
+            "required": "scope is needed.",
+            "invalid_choice": f"scope must be one of {', '.join(ApiToken.Scope.values)}, not '%(value)s'.",
+        },
+    )
+    lasts = forms.ChoiceField(
+        choices=list(LASTS.items()),
+        initial="90",
+        required=False,
+        error_messages={"invalid_choice": "lasts must be 30, 90 or 365 days, or empty, not '%(value)s'."},
+    )
 
     def __init__(self, owner: Any, *args: Any) -> None:
         super().__init__(*args)

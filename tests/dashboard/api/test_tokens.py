@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from django.utils.html import escape
 
 from bots.models import Event
 from dashboard import tokens
@@ -79,18 +80,25 @@ def test_it_ends_when_it_was_told_to(form):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"name": ""}, "This field is required."),
-        ({"name": "x" * 61}, "at most 60 characters"),
+        ({"name": ""}, "name is needed."),
+        ({"name": "x" * 61}, "name must be at most 60 characters long, not 61."),
         ({"name": "a\0"}, "Null characters"),
-        ({"scope": "everything"}, ""),
-        ({"lasts": "-1"}, ""),
+        ({"scope": "everything"}, "scope must be one of read, trade, not 'everything'."),
+        ({"lasts": "-1"}, "lasts must be 30, 90 or 365 days, or empty, not '-1'."),
     ],
 )
 def test_what_is_wrong_makes_no_token(form, changes, sentence):
     answer = form(**changes)
     assert answer.status_code == 422
-    assert sentence in answer.content.decode()
+    assert escape(sentence) in answer.content.decode()
     assert not ApiToken.objects.exists()
+
+
+def test_what_was_chosen_beside_a_wrong_name_stays_chosen(form):
+    text = form(name="", scope="trade", lasts="365").content.decode()
+    assert 'value="trade" checked' in text
+    assert '<option value="365" selected>' in text
+    assert (text.count(" checked"), text.count(" selected")) == (1, 1)
 
 
 def test_a_name_is_given_once(form):
