@@ -180,11 +180,17 @@ class SimulatedTrading:
         return faults
 
     def _desk(self, row: SimulatedDesk, faults: Faults) -> Desk:
-        rows = SimulatedBalance.objects.filter(exchange=self.market.exchange_id, account=self.wallet)
-        held = {balance.currency: balance.amount for balance in rows.select_for_update().order_by("currency")}
+        held = self._locked()
+        if self.market.base not in held:
+            # While this waited for the wallet's money, another desk may have bought the first of it.
+            held = self._locked()
         orders = {order.client_id: _resting(order) for order in row.orders.filter(status="open")}
         place = Place(**{name: getattr(row, name) for name in _PLACE})
         return Desk(self.conditions, place, held, orders, last_id=row.last_id, faults=faults)
+
+    def _locked(self) -> dict[str, Decimal]:
+        rows = SimulatedBalance.objects.filter(exchange=self.market.exchange_id, account=self.wallet)
+        return dict(rows.select_for_update().order_by("currency").values_list("currency", "amount"))
 
     def _keep(self, row: SimulatedDesk, desk: Desk, moment: Moment | None, before: dict[str, Decimal]) -> None:
         for name in _PLACE:

@@ -11,12 +11,17 @@ from django.utils import timezone
 
 from bots import claims, live, live_money, live_orders, runs, services, why
 from bots.engine import reactions
-from bots.models import Bot, Event, Order, Position, Run, Trade
+from bots.models import Bot, Event, Mode, Order, Position, Run, Trade
+from markets import candles as store
 from markets.models import Exchange, SimulatedExecution, SimulatedOrder
-from markets.simulated_money import holdings
+from markets.simulated_money import deposit, holdings
+from markets.surface import OrderRequest
+from markets.trading import SimulatedTrading
 from orchestrator.observability import samples
 from tests.bots.conftest import GRID, MINUTE, START, arrive, bars
+from tests.bots.test_money import wait_for_lock
 from tests.bots.test_runs import exact, expected, stored, wandering
+from tests.markets.test_trading import through
 
 
 @pytest.fixture
@@ -153,6 +158,29 @@ def test_a_run_whose_figures_cannot_be_stored_fails_and_the_others_go_on(bot, ac
     bot.refresh_from_db()
     assert (bot.status, bot.reason[:22]) == ("failed", "numeric field overflow")
     assert Run.objects.get(pk=its.pk).bar_time == START + 4 * MINUTE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_bots_that_are_the_first_to_buy_a_coin_at_once_lose_none_of_it(market, exchange):
+    deposit(exchange, "a0", {"USDT": Decimal(1000)})
+    store.upsert(market.pk, 60, bars((100, 100, 100, 100), (100, 100, 100, 100)))
+    one, other = (SimulatedTrading(market, "a0", label, 60, START - MINUTE) for label in ("r1", "r2"))
+    for desk in (one, other):
+        desk.create_order(OrderRequest(f"{desk.label}-1", "market", "buy", None, Decimal(2)))
+
+    def buy() -> None:
+        try:
+            through(other)
+        finally:
+            connections.close_all()
+
+    with transaction.atomic():
+        through(one)
+        thread = threading.Thread(target=buy)
+        thread.start()
+        wait_for_lock()
+    thread.join(10)
+    assert holdings(exchange, "a0")["SOL"] == 4
 
 
 def test_accounts_elsewhere_are_refused(bot, account, market):
