@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from bots import claims, live, live_money, live_orders, runs, services, why
 from bots.engine import reactions
-from bots.models import Bot, Event, Mode, Order, Position, Run, Trade
+from bots.models import Bot, Event, Order, Position, Run, Trade
 from markets import candles as store
 from markets.models import Exchange, SimulatedExecution, SimulatedOrder
 from markets.simulated_money import deposit, holdings
