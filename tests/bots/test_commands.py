@@ -197,7 +197,7 @@ def test_replay_gives_the_backtest_s_file_and_funding_on_swaps(stored, tmp_path,
     before, documents, files = counts(), [], []
     for command in COMMANDS:
         path = tmp_path / f"{command}.csv"
-        document = run(command, kind=kind, params=json.dumps(params), trades=path, end=until(SHORT))
+        document = run(command, kind=kind, params=json.dumps(params), trades=path)
         documents.append({key: value for key, value in document.items() if not key.startswith("seconds")})
         files.append(path.read_bytes())
     assert files[0] == files[1] == files[2]
