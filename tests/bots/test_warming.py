@@ -51,3 +51,23 @@ def test_after_that_a_process_loads_it_all_at_its_start_and_compiles_nothing():
         [sys.executable, "-c", MEASURE], cwd=home.PROJECT, capture_output=True, text=True, check=True, timeout=60
     )
     assert found.stdout == "0 0\n"
+
+
+PARTS = """
+from numba.core import event
+from bots import warming
+with event.install_recorder("numba:compile") as compiled:
+    for number in range(len(warming.parts())):
+        warming.compile_part(number)
+print(number, len(compiled.buffer))
+"""
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="needs compiled code")
+def test_what_is_compiled_part_by_part_is_what_the_engine_asks_for():
+    """Of two keys the cache would hold everything twice, and the first start compile it twice."""
+    call_command("warm_kernels", stdout=StringIO())
+    found = subprocess.run(
+        [sys.executable, "-c", PARTS], cwd=home.PROJECT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout == "8 0\n"
