@@ -23,6 +23,7 @@ from dashboard.views import (
     markets,
     overview,
     performance,
+    search,
     settings,
     status,
     system,
@@ -68,6 +69,7 @@ urlpatterns = [
     path("markets/<int:market_id>/chart.json", markets.market_chart_json, name="market-chart"),
     path("markets/<int:market_id>/watch/", markets.watch, name="market-watch"),
     path("markets/<int:market_id>/candles/", markets.market_candles, name="market-candles"),
+    path("search/", search.search, name="search"),
     path("system/", system.system, name="system"),
     # As an installed app
     path("app.webmanifest", installed.manifest, name="manifest"),

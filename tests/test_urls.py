@@ -34,6 +34,7 @@ EVERYBODYS = {
     *(f"{table}{form}" for table in ("positions", "trades", "orders", "activity") for form in ("", "-csv", "-ndjson")),
     "markets",
     "market",
+    "search",
     "market-chart",
     "market-candles",
     "halt",

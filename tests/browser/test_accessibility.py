@@ -38,8 +38,8 @@ NOT_PAGES = re.compile(r".*-(csv|ndjson|chart|equity|cancel|again|watch|password
 PAGES = {name for name in EVERYBODYS | FORMS | STAFFS | OWNERS if not NOT_PAGES.fullmatch(name)}
 PLAIN = (
     "overview", "equity-table", "performance", "correlation", "bots", "positions", "trades", "orders", "activity",
-    "backtests", "markets", "system", "settings", "accounts", "api-tokens", "api-reference", "channels", "new-channel",
-    "halt", "release", "new-bot", "cache", "offline",
+    "backtests", "markets", "search", "system", "settings", "accounts", "api-tokens", "api-reference", "channels",
+    "new-channel", "halt", "release", "new-bot", "cache", "offline",
 )  # fmt: skip
 
 
