@@ -23,6 +23,11 @@ BAR = Candles.from_rows([(0, 100.0, 101.0, 99.0, 100.0, 1.0)])
 UNKNOWN = np.full(1, np.nan)
 
 
+def compiles() -> bool:
+    """False with NUMBA_DISABLE_JIT."""
+    return hasattr(advance_many, "signatures")
+
+
 def compile_all(folder: Path, processes: int) -> None:
     """Fill numba's cache at this folder, by several processes."""
     kernels.fill(folder, compile_part, len(parts()), processes)

@@ -20,7 +20,7 @@ from orchestrator.servers.privileges import end_with_parent
 MOST_PROCESSES = 4  # each takes 300 MB, and there is little left for more to do
 
 
-def processors() -> int:
+def cores() -> int:
     return min(
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST_PROCESSES
     )

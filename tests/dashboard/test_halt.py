@@ -65,7 +65,8 @@ def test_the_overview_shows_the_halt_and_leads_to_its_release(client, owner, bot
 def test_positions_are_sold_when_asked_for(client, owner, market):
     account = services.open_paper_account(owner, "Play", market.exchange, {"USDT": Decimal(5000)})
     bot = make_draft(owner, market)
-    Bot.objects.filter(pk=bot.pk).update(account=account, params={"lower": 90.0, "upper": 110.0, "lines": 10})
+    bot.account, bot.params = account, {"lower": 90.0, "upper": 110.0, "lines": 10}
+    bot.save()
     services.start(bot)
     client.force_login(owner)
     answer = client.post("/halt/", {"close_positions": "1"}, follow=True)

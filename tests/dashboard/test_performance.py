@@ -195,7 +195,7 @@ def test_shares_are_shown_by_bot_market_and_kind(page, bot, by):
 def test_without_bots_it_says_what_to_do_next(page):
     assert "Nothing to measure yet" in page("/performance/").text_
     assert "takes two bots" in page("/performance/correlation/").text_
-    assert page("/performance.csv").text_.splitlines() == ["day,pnl,return,equity,trades,fees"]
+    assert page("/performance.csv").content.decode().splitlines() == ["day,pnl,return,equity,trades,fees"]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_bot_that_never_recorded_anything_has_a_page(page, bot):
 def test_the_days_are_a_file(page, bot):
     grown(bot, [10.0, -4.0])
     equity.sum_up()
-    lines = list(csv.DictReader(io.StringIO(page("/performance.csv?period=all").text_)))
+    lines = list(csv.DictReader(io.StringIO(page("/performance.csv?period=all").content.decode())))
     assert [float(one["pnl"]) for one in lines] == pytest.approx([10, -4, 17.5])
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from numba.core import config
 
 from bots import warming
 from orchestrator import kernels
@@ -17,8 +16,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         began, cache = time.perf_counter(), Path(os.environ["NUMBA_CACHE_DIR"])
-        compiles = not config.DISABLE_JIT  # type: ignore[attr-defined]
-        if compiles and not any(cache.rglob("*.nbi")) and (processes := kernels.processors()) > 1:
+        if warming.compiles() and not any(cache.rglob("*.nbi")) and (processes := kernels.cores()) > 1:
             warming.compile_all(cache, processes)
         count = warming.load()
         self.stdout.write(f"{count} kinds compiled in {time.perf_counter() - began:.1f} s")
