@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import connection
-from django.db.models import DateTimeField, QuerySet, Value
+from django.db.models import QuerySet, TextField, Value
 from django.db.models.expressions import RawSQL
 
 from bots import limits
@@ -59,7 +59,7 @@ def claiming(wanted: QuerySet[Run], limit: int) -> Statement:
     Whoever claims again and again keeps it: Django takes longer to put it together than the database to answer.
     """
     if "checked_at" not in wanted.query.annotations:
-        wanted = wanted.annotate(checked_at=Value(None, DateTimeField()))
+        wanted = wanted.annotate(checked_at=Value(None, TextField()))
     locked = wanted.select_for_update(skip_locked=True, of=("self",)).annotate(
         version=RawSQL("bots_run.xmin::text", ())
     )

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -46,8 +44,8 @@ class Run(models.Model):
     last_price = models.FloatField(null=True)
     started_at = models.DateTimeField(default=timezone.now)
     stopped_at = models.DateTimeField(null=True)
-    # Of a claimed run: when its feed got the last candle. No column.
-    candle_at: datetime | None = None
+    # Of a claimed run: when its feed got the last candle, as PostgreSQL writes it. No column.
+    candle_at: str | None = None
 
     class Meta:
         ordering = ["-number"]
