@@ -153,21 +153,21 @@ _CURVE = (
   WHERE s.owner_id = %(owner)s AND (%(since)s::timestamptz IS NULL OR s.time >= %(since)s) AND s.time < %(now)s
   UNION ALL SELECT %(now)s, equity, pnl FROM chosen
 ), placed AS (
-  SELECT *, pnl - max(pnl) OVER (ORDER BY time) AS drawdown, row_number() OVER (ORDER BY time DESC) AS from_last,
-         floor(extract(epoch FROM time))::float8 AS at
-  FROM point
+  SELECT *, pnl - max(pnl) OVER (ORDER BY time) AS drawdown, floor(extract(epoch FROM time))::float8 AS at FROM point
 ), told AS (
   SELECT *, min(at) OVER () AS first, max(at) OVER () AS last FROM placed
   WHERE at >= coalesce(%(begin)s::float8, 0) AND at <= coalesce(%(end)s::float8, 'infinity')
+), grouped AS (
+  -- Two points are a second apart at least, as the charts ask for; the first one has a place of its own.
+  SELECT *, least(ceil((at - first) / greatest((last - first) / %(points)s, 1)), %(points)s) AS place FROM told
+), ended AS (
+  -- All windows go by time, so one sort serves them.
+  SELECT *, lead(place) OVER (ORDER BY time) IS DISTINCT FROM place AS is_last FROM grouped
 )
 SELECT (SELECT mode || ':' || currency FROM chosen), (SELECT currency FROM chosen), max(at)::int8,
-       (array_agg(equity ORDER BY from_last))[1],
-       (array_agg(pnl ORDER BY from_last))[1], min(drawdown),
+       max(equity) FILTER (WHERE is_last), max(pnl) FILTER (WHERE is_last), min(drawdown),
        coalesce((SELECT s.pnl FROM bots_booksnapshot s JOIN chosen USING (mode, currency)
                  WHERE s.owner_id = %(owner)s AND s.time <= %(since)s::timestamptz ORDER BY s.time DESC LIMIT 1), 0)
-FROM told
--- Two points are a second apart at least, as the charts ask for; the first one has a place of its own.
-GROUP BY least(ceil((at - first) / greatest((last - first) / %(points)s, 1)), %(points)s)
-ORDER BY 3
+FROM ended GROUP BY place ORDER BY 3
 """
 )
