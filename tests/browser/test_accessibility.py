@@ -105,6 +105,7 @@ def test_every_page_is_looked_at(paths):
 
 def test_axe_finds_nothing_on_any_page(browser, site, paths):
     with browser.new_context(base_url=site) as context:
+        context.set_default_timeout(120_000)  # it is not about speed: two cores run four browsers
         context.add_init_script(path=AXE)
         page = context.new_page()
         found = faults(page, "/login/")
