@@ -44,13 +44,17 @@ print(missed, len(compiled.buffer))
 """
 
 
+def told_after_warming(script):
+    """What a process of its own prints that finds the machine code on disk."""
+    call_command("warm_kernels", stdout=StringIO())
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=home.PROJECT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="needs compiled code")
 def test_after_that_a_process_loads_it_all_at_its_start_and_compiles_nothing():
-    call_command("warm_kernels", stdout=StringIO())
-    found = subprocess.run(
-        [sys.executable, "-c", MEASURE], cwd=home.PROJECT, capture_output=True, text=True, check=True, timeout=60
-    )
-    assert found.stdout == "0 0\n"
+    assert told_after_warming(MEASURE) == "0 0\n"
 
 
 PARTS = """
@@ -66,8 +70,4 @@ print(number, len(compiled.buffer))
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="needs compiled code")
 def test_what_is_compiled_part_by_part_is_what_the_engine_asks_for():
     """Of two keys the cache would hold everything twice, and the first start compile it twice."""
-    call_command("warm_kernels", stdout=StringIO())
-    found = subprocess.run(
-        [sys.executable, "-c", PARTS], cwd=home.PROJECT, capture_output=True, text=True, check=True, timeout=60
-    )
-    assert found.stdout == "8 0\n"
+    assert told_after_warming(PARTS) == "8 0\n"

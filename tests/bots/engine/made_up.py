@@ -56,27 +56,33 @@ def conditions(draw, stop: float, profit: float) -> dict:
     return params
 
 
-@st.composite
-def grid_params(draw) -> dict:
+def levels(draw) -> dict:
+    """Where a grid's lines lie and how large its orders are."""
     lower = draw(st.sampled_from([60.0, 90.0, 97.0, 101.0]))
-    upper = round(lower * draw(st.sampled_from([1.03, 1.2, 1.9])), 2)
-    params = {
+    return {
         "lower": lower,
-        "upper": upper,
+        "upper": round(lower * draw(st.sampled_from([1.03, 1.2, 1.9])), 2),
         "lines": draw(st.integers(2, 12)),
         "spacing": draw(st.sampled_from(["arithmetic", "geometric"])),
         "size": draw(st.sampled_from(["base", "quote"])),
+    }
+
+
+@st.composite
+def grid_params(draw) -> dict:
+    params = levels(draw) | {
         "reinvest": draw(st.booleans()),
         "active_buys": draw(st.integers(0, 3)),
         "active_sells": draw(st.integers(0, 3)),
     }
-    lowest, highest, step = lower, upper, (upper - lower) * 1.9 / (params["lines"] - 1)
+    lowest, highest = params["lower"], params["upper"]
+    step = (highest - lowest) * 1.9 / (params["lines"] - 1)
     if params["size"] == "quote" and draw(st.booleans()):
         params["trailing_up"] = True
         if draw(st.booleans()):
-            highest = params["trailing_up_limit"] = round(upper + draw(st.sampled_from([1, 7])) * step, 2)
-    if draw(st.booleans()) and lower - 5 * step > 1.0:
-        lowest = round(lower - draw(st.sampled_from([1, 5])) * step, 2)
+            highest = params["trailing_up_limit"] = round(highest + draw(st.sampled_from([1, 7])) * step, 2)
+    if draw(st.booleans()) and lowest - 5 * step > 1.0:
+        lowest = round(lowest - draw(st.sampled_from([1, 5])) * step, 2)
         params |= {"trailing_down": True, "trailing_down_stop": lowest}
     return params | conditions(draw, lowest * 0.97, highest * 1.03)
 
@@ -224,19 +230,12 @@ def fits(slug: str):
 
 @st.composite
 def futures_grid_params(draw) -> dict:
-    lower = draw(st.sampled_from([60.0, 90.0, 97.0, 101.0]))
-    upper = round(lower * draw(st.sampled_from([1.03, 1.2, 1.9])), 2)
-    params = {
-        "lower": lower,
-        "upper": upper,
-        "lines": draw(st.integers(2, 12)),
-        "spacing": draw(st.sampled_from(["arithmetic", "geometric"])),
-        "size": draw(st.sampled_from(["base", "quote"])),
+    params = levels(draw) | {
         "direction": draw(st.sampled_from(["long", "short", "neutral"])),
         "leverage": draw(st.sampled_from([1, 2, 5, 15])),
         "open_position": draw(st.booleans()),
     }
-    below, above = round(lower * 0.98, 2), round(upper * 1.02, 2)
+    below, above = round(params["lower"] * 0.98, 2), round(params["upper"] * 1.02, 2)
     short, neutral = params["direction"] == "short", params["direction"] == "neutral"
     exits = {"stop_loss": above if short else below, "trigger_price": draw(st.sampled_from([95.0, 100.0, 104.0]))}
     exits["upper_stop_loss" if neutral else "take_profit"] = below if short else above
