@@ -71,6 +71,7 @@ class Live:
         self.sessions = Sessions()
         self.listening = False
         self.port = 0
+        self.lines: set[asyncio.Transport] = set()  # all that are connected: some have not asked yet
 
     async def serve(self, host: str, port: int, stopped: asyncio.Event) -> None:
         """Until stopped. Raises OSError where the port cannot be had, and what ends one of its tasks."""
@@ -85,9 +86,10 @@ class Live:
                     task.cancel()
         finally:
             server.close()
-            for client in self.hub:
-                client.line.close()
             await sync_to_async(connections.close_all)()
+            for line in self.lines:
+                line.abort()
+            await asyncio.sleep(0)
 
     async def keep_open(self) -> None:
         """A sign of life to every page, one after the other, so that they never come in a crowd."""

@@ -35,6 +35,7 @@ RETRY_MS = 2_000
 class Site(Protocol):
     """What a connection needs to know: who listens, whose sessions there are, whether the database is heard."""
 
+    lines: set[asyncio.Transport]
     hub: Hub
     sessions: Sessions
     listening: bool
@@ -65,6 +66,7 @@ class Page(asyncio.Protocol):
     # What asyncio calls.
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by their class
+        self._site.lines.add(self._transport)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._transport.set_write_buffer_limits(HIGH_WATER)
         self._abort_in(ASKING_SECONDS)
@@ -93,6 +95,7 @@ class Page(asyncio.Protocol):
             self._client.resume()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._site.lines.discard(self._transport)
         self._deadline.cancel()
         self._parser = None
         if self._opening:

@@ -35,17 +35,17 @@ def until(condition):
 @contextmanager
 def served(application):
     """A real server on a free port, in a thread with a loop of its own."""
-    loop, stopped = uvloop.new_event_loop(), asyncio.Event()
-    application.loop, application.stopped = loop, stopped
-    thread = threading.Thread(target=loop.run_until_complete, args=[application.serve("127.0.0.1", 0, stopped)])
-    thread.start()
-    until(lambda: application.listening)
-    try:
-        yield application
-    finally:
-        loop.call_soon_threadsafe(stopped.set)
-        thread.join(PATIENCE)
-        loop.close()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        stopped = asyncio.Event()
+        application.loop, application.stopped = runner.get_loop(), stopped
+        thread = threading.Thread(target=runner.run, args=[application.serve("127.0.0.1", 0, stopped)])
+        thread.start()
+        until(lambda: application.listening)
+        try:
+            yield application
+        finally:
+            application.loop.call_soon_threadsafe(stopped.set)
+            thread.join(PATIENCE)
 
 
 @pytest.fixture
@@ -373,6 +373,13 @@ def test_streams_end_with_the_server(ask, cookie, origin, stream):
     answer = ask("/live/?topics=market", Cookie=cookie, Origin=origin)
     stream.loop.call_soon_threadsafe(stream.stopped.set)
     assert answer.read() == b"retry: 2000\n\n"
+
+
+def test_a_browser_that_connected_and_has_not_asked_yet_is_let_go_with_the_server(call, stream):
+    early = call(b"")
+    until(lambda: stream.lines)
+    stream.loop.call_soon_threadsafe(stream.stopped.set)
+    assert early.recv(1) == b""
 
 
 def test_while_the_database_is_away_streams_live_on(restless, stream, ask, cookie, origin, monkeypatch, caplog):
