@@ -24,6 +24,7 @@ from bots.engine.run import Engine
 from bots.engine.types import Terms
 from bots.kinds import KINDS
 from bots.models import Run
+from orchestrator.prepared import Prepared, among
 
 # Read anew, under the row's lock, whenever a run is claimed; the saved state if somebody else may have written it; the
 # book when something is booked.
@@ -47,6 +48,10 @@ class _Known:
     run: Run
     version: str = ""
 
+
+_OF_RUNS = among("bots_run.id", "runs")
+_BOOKS = Prepared(lambda: Run.objects.filter(_OF_RUNS).order_by().values_list("pk", *BOOK))
+_SAVED = Prepared(lambda: Run.objects.filter(_OF_RUNS).order_by().values_list("pk", "started_at", *SAVED))
 
 _runs: OrderedDict[int, _Known] = OrderedDict()
 _engines: OrderedDict[Key, Engine] = OrderedDict()
@@ -111,7 +116,7 @@ def read_book(runs: Sequence[Run]) -> None:
     if not runs:
         return
     by_number = {run.id: run for run in runs}
-    for pk, *values in Run.objects.filter(pk__in=by_number).values_list("pk", *BOOK):
+    for pk, *values in _BOOKS.rows(runs=list(by_number)):
         for name, value in zip(BOOK, values, strict=True):
             setattr(by_number[pk], name, value)
 
@@ -121,7 +126,7 @@ def _read(stale: Sequence[int]) -> None:
     global _uncounted
     missing, known = set(stale), [pk for pk in stale if pk in _runs]
     if known:
-        for pk, started, *values in Run.objects.filter(pk__in=known).order_by().values_list("pk", "started_at", *SAVED):
+        for pk, started, *values in _SAVED.rows(runs=known):
             run = _runs[pk].run
             if run.started_at == started:
                 run.state, run.orders = values

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from django.db.models import QuerySet
@@ -24,6 +25,7 @@ from bots.models import Run
 from bots.predictions import Series
 from markets import candles as store
 from markets.series import Candles, Column, Times
+from orchestrator.prepared import Prepared
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +60,20 @@ class _Need:
     lead: int
 
 
-def extend(due: QuerySet[Run]) -> int:
+@cache
+def predicting(due: Callable[[], QuerySet[Run]]) -> Prepared[Run]:
+    """Those of the due runs whose kind asks for predictions: to put the queries together takes longer than to ask."""
+    asked = "market_id", "timeframe", "kind", "params", "bar_time"
+    return Prepared(lambda: due().filter(kind__in=PREDICTED).only(*asked).order_by())
+
+
+def extend(due: Callable[[], QuerySet[Run]]) -> int:
     """Store the predictions that runs will ask for when they see their next candles; rows written.
 
     What fails stops nothing else; the runs that need it fail with its reason when they are stepped.
     """
     needs: dict[Series, _Need] = {}
-    for run in due.filter(kind__in=PREDICTED).only("market_id", "timeframe", "kind", "params", "bar_time"):
+    for run in predicting(due).rows():
         with _reported(f"run {run.pk}"):
             _ask(run, needs)
     made: dict[str, list[tuple[Series, Times, Column]]] = defaultdict(list)

@@ -17,6 +17,7 @@ from markets import funding as store
 from markets.candles import Mark
 from markets.models import Feed, Market
 from markets.series import Candles
+from orchestrator.prepared import Prepared, among
 
 HOUR_MS = 3_600_000
 # A run goes on when a candle is there that opened so much later: without the rate, and says so.
@@ -31,6 +32,9 @@ _FAR_AHEAD = Feed.objects.filter(
 _HOUR = _NEXT - _NEXT % HOUR_MS
 # Of runs: those that do not wait for a rate.
 KNOWN = ~Q(market__type="swap") | Q(bar_time__gte=_HOUR) | Q(market__funding_to__gte=_HOUR) | Exists(_FAR_AHEAD)
+_KNOWN_TO = Prepared(
+    lambda: Market.objects.filter(among("markets_market.id", "markets")).order_by().values_list("pk", "funding_to")
+)
 
 
 def rates_of(mark: Mark, candles: Candles) -> Funding:
@@ -46,7 +50,7 @@ def await_rates(new: Mapping[Mark, Candles], swaps: Collection[int]) -> tuple[di
 
     swaps: the numbers of the markets that have funding.
     """
-    known = dict(Market.objects.filter(pk__in=swaps).values_list("pk", "funding_to")) if swaps else {}
+    known: dict[int, int | None] = dict(_KNOWN_TO.rows(markets=list(swaps))) if swaps else {}
     seen, unknown = dict(new), {}
     for mark, candles in new.items():
         if mark[0] not in known or not len(candles):

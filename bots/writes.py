@@ -18,12 +18,19 @@ from bots.models import Bot, EquitySnapshot, Event, FundingPayment, Mode, Order,
 from bots.outcomes import Outcome, client_id, event_row
 from bots.records import ExactTrade, digits_of, exact_order, moment
 from orchestrator import notify
+from orchestrator.prepared import Prepared, among
 
 _RUN_FIGURES = ("cash", "position", "cost", "realized", "fees", "funding", "equity", "trades_count", "last_price")
 _RUN_STATE = ("bar_time", "state", "orders", "status", "reason", "stopped_at")
 # Codes of Events that say that a run is over, and why.
 TELL_AN_END = frozenset({"failed", "stopped", "halted", "changed"})
 DRAWDOWN = "drawdown"
+_OPEN_ORDERS = Prepared(
+    lambda: Order.objects.filter(among("bots_order.run_id", "runs"), status=Order.Status.OPEN).order_by()
+)
+_OPEN_POSITIONS = Prepared(
+    lambda: Position.objects.filter(among("bots_position.run_id", "runs"), status=Position.Status.OPEN).order_by()
+)
 _POSITION_FIGURES = ("status", "side", "amount", "average_price", "realized", "closed_at")
 
 
@@ -47,7 +54,7 @@ def write_orders(changed: Sequence[Outcome]) -> None:
     if not changed:
         return
     open_rows: dict[int, dict[str, Order]] = defaultdict(dict)
-    for row in Order.objects.filter(run__in=[outcome.run for outcome in changed], status=Order.Status.OPEN):
+    for row in _OPEN_ORDERS.rows(runs=[outcome.run.pk for outcome in changed]):
         open_rows[row.run_id][row.client_id] = row
     new, gone = [], []
     for outcome in changed:
@@ -103,8 +110,7 @@ def _write_positions(traded: Sequence[Outcome]) -> None:
     """Follow each run's trades: a position opens with the first and closes when nothing is left."""
     if not traded:
         return
-    found = Position.objects.filter(run__in=[outcome.run for outcome in traded], status=Position.Status.OPEN)
-    open_rows = {row.run_id: row for row in found}
+    open_rows = {row.run_id: row for row in _OPEN_POSITIONS.rows(runs=[outcome.run.pk for outcome in traded])}
     touched = [row for outcome in traded for row in _position_rows(outcome, open_rows.get(outcome.run.pk))]
     # Closed ones first: a run has one open position.
     rows.update([row for row in touched if row.pk is not None], *_POSITION_FIGURES)

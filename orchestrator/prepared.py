@@ -11,7 +11,8 @@ from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
 from django.db import connections
-from django.db.models import Expression, Field, QuerySet, TextField, prefetch_related_objects
+from django.db.models import BooleanField, Expression, Field, QuerySet, TextField, prefetch_related_objects
+from django.db.models.expressions import RawSQL
 from django.db.models.sql.compiler import SQLCompiler
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ T = TypeVar("T")
 class Given(Expression):
     """A value of a prepared read that is told each time, by its name; as it is when it reaches the database driver.
 
-    Where it stands for one column compared with another value, field says how; a list is for ANY(…) in RawSQL.
+    Where it stands for one column compared with another value, field says how; a list is for among().
     """
 
     def __init__(self, name: str, field: Field[Any, Any] | None = None) -> None:
@@ -29,6 +30,11 @@ class Given(Expression):
 
     def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[Any, ...]]:
         return "%s", (self,)
+
+
+def among(column: str, name: str) -> RawSQL:
+    """Condition on a column ("table.column") of whole numbers: one of a list that is told by this name."""
+    return RawSQL(f"{column} = ANY(%s::bigint[])", (Given(name),), output_field=BooleanField())
 
 
 class Prepared(Generic[T]):

@@ -96,11 +96,11 @@ def test_a_prediction_that_comes_after_its_candle_changes_nothing(prediction_bot
 def test_the_task_stores_what_the_bots_then_read(prediction_bot, close, monkeypatch):
     run = services.start(prediction_bot, START)
     close(CANDLES)
-    assert forecasting.extend(runs.due()) == BARS + 1  # and that of the candle before, which the kind is shown too
-    assert forecasting.extend(runs.due()) == 0
+    assert forecasting.extend(runs.due) == BARS + 1  # and that of the candle before, which the kind is shown too
+    assert forecasting.extend(runs.due) == 0
     monkeypatch.setattr(forecasting, "FORECASTERS", {})  # none is asked any more
     runs.advance_due()
-    assert forecasting.extend(runs.due()) == 0  # it has seen them all
+    assert forecasting.extend(runs.due) == 0  # it has seen them all
     assert stored(run) == exact(expected(prediction_bot))
 
 
@@ -157,7 +157,7 @@ def test_bots_on_a_market_share_their_predictions(
     close(CANDLES[:1])
     runs.advance_due()
     close(CANDLES[1:2])
-    forecasting.extend(runs.due())
+    forecasting.extend(runs.due)
     # A savepoint and its end, claim, states, new candles (2), those before, one series of predictions; each remembers
     # something of the candle, so books and rows; whom it concerns.
     with django_assert_num_queries(11, connection=connection):
@@ -168,7 +168,7 @@ def test_no_prediction_bots_cost_one_query(bot, close, django_assert_num_queries
     services.start(bot, START)
     close(CANDLES)
     with django_assert_num_queries(1):
-        assert forecasting.extend(runs.due()) == 0
+        assert forecasting.extend(runs.due) == 0
 
 
 def test_a_series_shows_a_model_what_the_database_does(market, close):
