@@ -26,7 +26,7 @@ from kombu import Connection
 from bots import load
 from bots.benchmarks import fleet
 from bots.models import Account, Mode
-from dashboard.benchmarks.processes import Platform, platform, wait_for
+from dashboard.benchmarks.processes import PATIENCE, Platform, platform, settle, wait_for
 from dashboard.load import __path__ as here
 from markets.models import Market
 from orchestrator import home
@@ -67,6 +67,7 @@ def rows(options: dict[str, Any]) -> list[Row]:
         history = _history(options)
         runs = fleet.make(options["fleet"], options["markets"])
         with platform("web", "live", "worker") as running:
+            settle(running.cpu, PATIENCE)
             return list(_phases(running, options, history, runs))
 
 

@@ -16,19 +16,21 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import psutil
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connection
 from prometheus_client import CollectorRegistry, multiprocess
 from redis import Redis
 
-from orchestrator import home
+from orchestrator import home, warming
 from orchestrator.servers import ports, programs
 from orchestrator.servers.ports import LOOPBACK
 from orchestrator.servers.supervisor import Program, Supervisor
 
 REDIS_NUMBER = 15  # of the databases of the Redis there is
 PATIENCE = 60.0
+IDLE = 0.05  # of a core
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class Platform:
     redis_url: str
     pids: Mapping[str, int]
     counts: Path
+
+    def cpu(self) -> float:
+        """Processor seconds of all of them."""
+        return sum(cpu_of(psutil.Process(pid)) for pid in self.pids.values())
 
     def registry(self) -> CollectorRegistry:
         """What all of them have counted."""
@@ -74,6 +80,27 @@ def platform(*names: str) -> Iterator[Platform]:
             for name in asked.keys() & set(names):
                 wait_for(partial(_answers, *asked[name]), name)
             yield Platform(port, live_port, redis_url, pids, Path(counts))
+
+
+def cpu_of(process: psutil.Process) -> float:
+    """Processor seconds of a process, its children included."""
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return float(sum(one.user + one.system for one in times))
+
+
+def settle(cpu: Callable[[], float], seconds: float) -> None:
+    """Wait, so long at most, until processes have loaded their machine code and do nothing any more.
+
+    cpu: the processor seconds they have taken.
+    """
+    began = time.monotonic()
+    pause = warming.AFTER_SECONDS + 1
+    while time.monotonic() - began + pause <= seconds:
+        before = cpu()
+        time.sleep(pause)
+        if cpu() - before < IDLE * pause:
+            return
+        pause = 1.0
 
 
 def _programs(names: Sequence[str], port: int, live_port: int) -> list[Program]:

@@ -31,8 +31,8 @@ from django.test import Client
 from redis import Redis
 
 from bots import load
+from dashboard.benchmarks import processes
 from dashboard.benchmarks.load_client import Order, Result
-from orchestrator import warming
 from orchestrator.benchmarks import Row, own_database, row
 from orchestrator.home import PROJECT
 from orchestrator.servers import children, ports, programs
@@ -43,7 +43,6 @@ MIX = (*CACHED, "/performance/", "/markets/", "/trades/?kind=grid&side=buy", "/e
 CACHED_PER_SECOND, CACHED_MS, MIX_MS = 10_000, 20, 60
 START_SECONDS = 60
 PERCENTILES = (50, 95, 99)
-IDLE = 0.05  # of a core
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -87,19 +86,10 @@ class Server:
 
     def cpu(self) -> float:
         """Processor seconds of the web server, its workers included."""
-        times = [one.cpu_times() for one in (self.process, *self.process.children(recursive=True))]
-        return float(sum(one.user + one.system for one in times))
+        return processes.cpu_of(self.process)
 
     def settle(self, seconds: float) -> None:
-        """Wait, so long at most, until its processes have loaded their machine code and do nothing any more."""
-        began = time.monotonic()
-        pause = warming.AFTER_SECONDS + 1
-        while time.monotonic() - began + pause <= seconds:
-            before = self.cpu()
-            time.sleep(pause)
-            if self.cpu() - before < IDLE * pause:
-                return
-            pause = 1.0
+        processes.settle(self.cpu, seconds)
 
 
 @contextmanager
