@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 _LOCKS = 0x11FE  # first half of the name of a run's lock
 # Client ids of orders that this worker has just stored, with the time.monotonic() of then.
 Fresh: TypeAlias = dict[str, float]
+_LOST = "how far it has followed its exchange is not stored any more: look at its orders and executions there."
 _PAST = 0  # as the last candle to hear of: only what happened already
 
 
@@ -97,6 +98,10 @@ def advance(run_id: int, broker: Broker | None = None, until: int | None = None)
         except GatewayError as error:
             _troubled(run_id, str(error))
             return turns, False
+        except LiveSession.DoesNotExist:
+            log.error("run %s has lost its session", run_id)
+            live_ends.fail(run_id, _LOST)
+            return turns + 1, True
         except (*FAULTS, DataError) as error:
             log.exception("run %s cannot go on", run_id)
             live_ends.fail(run_id, str(error))

@@ -113,6 +113,7 @@ def _farewell(run: Run, session: LiveSession) -> str:
 def fail(run_id: int, reason: str) -> None:
     """End a run that cannot go on: its orders are to be withdrawn, its position is kept, but closed on a swap."""
     with transaction.atomic():
+        _restore_session(run_id)
         run, session = locked(run_id)
         if run.status == Run.Status.STOPPED:
             return
@@ -127,6 +128,13 @@ def fail(run_id: int, reason: str) -> None:
             session.margin = Margin.TO_RETURN
             session.save(update_fields=["margin"])
         _end(run, Bot.Status.FAILED, reason)
+
+
+def _restore_session(run_id: int) -> None:
+    """A session for a run that lost its own: enough to withdraw its orders and to ask for its margin, not to go on."""
+    run = Run.objects.select_related("market").get(pk=run_id)
+    margin = Margin.THERE if run.market.type == "swap" else Margin.NONE
+    LiveSession.objects.get_or_create(run=run, defaults={"margin": margin})
 
 
 def _from_book(run: Run) -> Engine | None:

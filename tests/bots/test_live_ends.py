@@ -7,10 +7,10 @@ from __future__ import annotations
 import pytest
 
 from bots import halts, live, live_orders, services
-from bots.models import Bot, Event, Mode, Run
+from bots.models import Bot, Event, LiveSession, Mode, Run
 from markets.simulated_money import holdings
 from tests.bots.conftest import GRID, MINUTE, START, bars
-from tests.bots.test_live import account, fault, on_book, rows  # noqa: F401 (a fixture)
+from tests.bots.test_live import account, fault, messages, on_book, rows  # noqa: F401 (a fixture)
 from tests.bots.test_runs import exact, expected, stored, wandering
 
 
@@ -138,6 +138,29 @@ class TestWithdrawing:
         assert bot.status == Bot.Status.FAILED
         assert "saved state has version" in bot.reason
         assert on_book(run) == rows(run, "open", "pending", "canceling") == set()
+
+    def test_a_run_whose_session_is_gone_fails_alone_and_its_orders_are_withdrawn(self, bot, close, account):
+        run = services.start(bot, START)
+        bot.pk, bot.name, bot.status = None, "Behind", Bot.Status.DRAFT
+        bot.save()
+        behind = services.start(bot, START)
+        close(wandering(30))
+        live.advance_due()
+        assert on_book(run) != set()
+        LiveSession.objects.filter(run=run).delete()
+        close(wandering(40)[30:])
+        for _ in range(2):
+            live.advance_due()
+        run.refresh_from_db()
+        behind.refresh_from_db()
+        assert (run.status, behind.status) == ("stopped", "running")
+        assert behind.bar_time == START + 39 * MINUTE
+        assert messages(run.bot, "failed") == [run.reason]
+        assert run.reason.startswith("how far it has followed its exchange is not stored any more")
+        assert on_book(run) == rows(run, "open", "pending", "canceling") == set()
+        free = {balance.currency: balance.free for balance in account.balances.all()}
+        assert free == {"USDT": 8000 + run.cash, "SOL": run.position}
+        assert live.advance_due() == 0
 
     def test_withdrawing_asks_no_exchange_and_takes_two_statements(self, bot, close, django_assert_num_queries):
         run = services.start(bot, START)
