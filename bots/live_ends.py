@@ -11,7 +11,7 @@ from dataclasses import replace
 from django.db import transaction
 from django.utils import timezone
 
-from bots import live_orders, rows, writes
+from bots import closing, live_orders, rows, writes
 from bots.book import FIGURES
 from bots.claims import constants_of
 from bots.engine.run import Engine
@@ -68,7 +68,7 @@ def finish(run_id: int) -> list[str]:
         if run.position and _closes(run, session):
             session.stopping = Stopping.CLOSING
             session.save(update_fields=["stopping"])
-            engine.want_flat()
+            closing.want_closed(run, engine)
             run.state, run.orders = engine.save()
             run.save(update_fields=["state", "orders"])
             return live_orders.follow(run, engine)
@@ -99,10 +99,10 @@ def _farewell(run: Run, session: LiveSession) -> str:
     """Why the run ended: what was told last, or that a person wanted it."""
     if not session.opening:
         last = Event.objects.filter(run=run).exclude(code="margin").order_by("-id").first()
-        return last.message if last else ""
-    rest, sold = "", "closed" if run.market.type == "swap" else "sold"
+        return f"{last.message if last else ''}{closing.kept(run)}"
+    rest = ""
     if session.stopping == Stopping.CLOSING:
-        rest = f", its position could not be {sold} and is kept" if run.position else f", its position is {sold}"
+        rest = closing.told(run, Order.objects.filter(run=run, tag="close", filled__gt=0).exists())
     elif run.position:
         rest = ", its position is kept in the account"
     sentence = f"{session.opening}: its orders are withdrawn{rest}."

@@ -10,7 +10,7 @@ from decimal import Decimal
 import numpy as np
 from django.utils import timezone
 
-from bots import balances, rows
+from bots import balances, closing, rows
 from bots.engine.reconcile import reconcile
 from bots.engine.run import Engine
 from bots.engine.types import ORDER, ORDER_TYPES
@@ -147,8 +147,10 @@ def _write_ends(ended: Sequence[Outcome]) -> None:
     warned = after_drawdown([outcome.run for outcome in ended])
     for outcome in sorted(ended, key=lambda outcome: outcome.run.bot.account_id):
         last = outcome.events[-1] if outcome.events else None
-        end(outcome.run, outcome.ended, last.message if last else "")
-        if last is None or last.code not in TELL_AN_END:
+        told = last is not None and last.code in TELL_AN_END
+        reason = last.message if last else ""
+        end(outcome.run, outcome.ended, reason if told else f"{reason}{closing.kept(outcome.run)}")
+        if not told:
             follows = outcome.run.pk in warned or any(event.code == DRAWDOWN for event in outcome.events)
             outcome.events.append(end_event(outcome.run, last.time if last else timezone.now(), follows))
     rows.update([outcome.run.bot for outcome in ended], "status", "reason", "updated_at")

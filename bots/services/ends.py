@@ -6,7 +6,7 @@ import numpy as np
 from django.db import transaction
 from django.utils import timezone
 
-from bots import live_ends, writes
+from bots import closing, live_ends, writes
 from bots.engine.simulate import Seen, step
 from bots.guards import Refused
 from bots.models import Bot, Event, Mode, Run
@@ -57,7 +57,7 @@ def ending(run: Run, close_position: bool, code: str, opening: str) -> Outcome:
     outcome, position = Outcome(run, orders_changed=True), ""
     if run.position and close_position:
         outcome = _closed(run)
-        position = ", its position is sold" if run.market.type != "swap" else ", its position is closed"
+        position = closing.told(run, bool(outcome.trades))
     elif run.position:
         require_keepable(run)
         position = ", its position is kept in the account"
@@ -99,7 +99,7 @@ def _closed(run: Run) -> Outcome:
     """
     price = require_closable(run)
     engine = resumed_engine(run)
-    engine.want_flat()
+    closing.want_closed(run, engine)
     now = int(timezone.now().timestamp() * 1000)
     # The price of now is no candle: those that a paused or late run has not seen are not missing before it.
     run.bar_time = now - run.timeframe * 1000

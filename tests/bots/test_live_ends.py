@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from bots import halts, live, live_orders, services
 from bots.models import Bot, Event, LiveSession, Mode, Run
+from markets.models import Market
 from markets.simulated_money import holdings
 from tests.bots.conftest import GRID, MINUTE, START, bars
 from tests.bots.test_live import account, fault, messages, on_book, rows  # noqa: F401 (a fixture)
@@ -89,6 +92,27 @@ class TestWithdrawing:
         assert (run.position == 0) == closes
         held = holdings(exchange, f"a{account.pk}")
         assert {b.currency: b.free for b in account.balances.all() if b.free} == {c: a for c, a in held.items() if a}
+
+    @pytest.mark.parametrize(
+        ("lot", "told"), [("0.1", "is sold but for {} SOL, which is too"), ("9", "of {} SOL could")]
+    )
+    def test_a_stop_tells_what_the_market_did_not_take(self, bot, close, market, account, lot, told):
+        run = services.start(bot, START)
+        close(wandering(30)[:22])
+        live.advance_due()
+        services.stop(bot, close_position=True)
+        Market.objects.update(lot=lot)
+        close(wandering(30)[22:24])
+        live.advance_due()
+        live.advance_due()
+        run.refresh_from_db()
+        bot.refresh_from_db()
+        assert 0 < run.position < Decimal(lot)
+        left = f"{run.position.normalize():f}"
+        assert bot.reason.startswith(f"Stopped: its orders are withdrawn, its position {told.format(left)}")
+        assert bot.reason.endswith(" kept.")
+        assert account.balances.get(currency="SOL").free == run.position
+        assert live.advance_due() == 0
 
     def test_one_that_is_stopping_ends_though_everything_is_halted_meanwhile(self, bot, close, exchange):
         run = services.start(bot, START)

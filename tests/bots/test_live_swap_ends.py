@@ -138,7 +138,8 @@ class TestEnd:
         run.refresh_from_db()
         bot.refresh_from_db()
         assert (run.status, run.position) == ("stopped", Decimal("-5.964"))
-        assert bot.reason == "Stopped: its orders are withdrawn, its position could not be closed and is kept."
+        sentence = "Stopped: its orders are withdrawn, its position of 5.964 SOL could not be closed and is kept."
+        assert bot.reason == sentence
         assert messages(bot, "margin")[-1] == (
             "The exchange did not move the margin back to the account: a position of -5.964 SOL is open. It stays "
             "with the run."

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from bots import runs, services
+from bots import live, live_money, runs, services
 from bots.kinds import KINDS
 from bots.kinds.parameters import ParamsError
 from bots.models import Account, Balance, Bot, Event, Mode, Order, Run, Trade
@@ -296,6 +296,41 @@ def test_a_position_too_small_for_the_market_is_not_sold_but_can_be_kept(bot, tr
     assert sentence.startswith("the position cannot be closed: cost must be at least 1000000, not ")
     assert sentence.endswith("Stop the bot and keep its position.")
     services.stop(bot, close_position=False)
+
+
+def test_what_is_less_than_a_lot_of_today_is_kept_and_told(bot, account, trading):
+    Market.objects.update(lot="0.1", last=103.0)
+    services.stop(bot, close_position=True)
+    trading.refresh_from_db()
+    bot.refresh_from_db()
+    assert 0 < trading.position < Decimal("0.1")
+    left = f"{trading.position.normalize():f}"
+    assert bot.reason == (
+        f"Stopped: its orders are withdrawn, its position is sold but for {left} SOL, which is too little for the "
+        "market and is kept."
+    )
+    assert free(account, "SOL") == trading.position == trading.positions.get(status="open").amount
+
+
+@pytest.mark.parametrize("really", [False, True], ids=["paper", "live"])
+def test_a_bot_that_ends_itself_and_cannot_sell_tells_what_it_keeps(bot, account, exchange, close, really):
+    """Half of what it bought for is below the least value of an order."""
+    Market.objects.update(min_cost=60)
+    if really:
+        bot.account = live_money.open_account(bot.owner, "Live", exchange, {"USDT": Decimal(1000)})
+    bot.kind, bot.params = "dca", {"base_order": 100.0, "max_safety_orders": 0}
+    bot.allocation, bot.limits = Decimal(110), {"max_drawdown": 40.0, "at_drawdown": "sell"}
+    bot.save()
+    run = services.start(bot, START)
+    close(bars((100, 100, 100, 100), (100, 100, 40, 40), (40, 40, 40, 40)))
+    (live if really else runs).advance_due()
+    run.refresh_from_db()
+    bot.refresh_from_db()
+    kept = f"Its position of {run.position.normalize():f} SOL is kept in the account."
+    assert (bot.status, run.position > 0) == ("stopped", True)
+    assert bot.reason == f"Order not placed: its value 54.72727273 is below the market's minimum. {kept}"
+    assert bot.events.get(code="ended").message == f"The bot has ended. {bot.reason}"
+    assert free(bot.account, "SOL") == run.position
 
 
 def test_without_any_price_a_position_is_not_sold(bot, trading):
