@@ -16,6 +16,7 @@ from bots.models import Account, Balance, Bot, Event, Halt, Order, Run, Trade
 from bots.services import Refused
 from markets.models import Exchange, Market
 from tests.bots.conftest import GRID, MINUTE, START, bars
+from tests.bots.test_money import wait_for_lock
 from tests.bots.test_races import assert_money_adds_up
 from tests.bots.test_runs import wandering
 
@@ -283,10 +284,14 @@ def test_a_worker_that_holds_the_run_finishes_first_and_then_has_it_no_more(bot,
 
     def halt():
         assert held.wait(60)
-        threading.Timer(0.2, go.set).start()
         halts.halt(None, "boss", close_positions=False)
 
-    assert together(work, halt) == []
+    def let_go():
+        assert held.wait(60)
+        wait_for_lock()
+        go.set()
+
+    assert together(work, halt, let_go) == []
     reread(run, bot)
     assert (run.status, bot.status) == ("paused", "paused")
     assert run.bar_time == wandering().time[39]
