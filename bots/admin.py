@@ -17,6 +17,7 @@ from bots.forms import BalanceForm, BotForm, ExactField, form_for, limit_fields,
 from bots.kinds import KINDS
 from bots.kinds.parameters import ParamsError
 from bots.models import Account, Balance, Bot, Event, Halt, Mode, Order, Run, Trade
+from bots.user_admin import UserAdmin
 from markets.admin import prefilled
 
 if TYPE_CHECKING:
@@ -318,6 +319,8 @@ def _kind(request: HttpRequest, bot: Bot | None) -> str:
     return bot.kind if bot else request.GET.get("kind", "")
 
 
+admin.site.unregister(get_user_model())
+admin.site.register(get_user_model(), UserAdmin)
 admin.site.register(Account, AccountAdmin)
 admin.site.register(Bot, BotAdmin)
 admin.site.register(Run, RunAdmin)

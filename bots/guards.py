@@ -51,7 +51,8 @@ def enter(bot: Bot) -> Account:
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [GATE])
-    account = Account.objects.select_for_update(no_key=True, of=("self",)).filter(bots=bot).first()
+    accounts = Account.objects.select_related("owner").select_for_update(no_key=True, of=("self",))
+    account = accounts.filter(bots=bot).first()
     if account is None:
         raise Refused(f"{bot.name} was deleted.")
     return account
@@ -64,7 +65,9 @@ def shut() -> None:
 
 
 def require_open(account: Account) -> None:
-    """Raises Guarded while the account is halted, or all are."""
+    """Raises Refused while the account's owner is not active, Guarded while it is halted, or all are."""
+    if not account.owner.is_active:
+        raise Refused(f"{account.owner} is not an active user; bots start and go on for active users only.")
     if sentence := halted(account, Halt.objects.first()):
         raise Guarded(sentence)
 

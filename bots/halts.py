@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -72,6 +73,26 @@ def release(accounts: QuerySet[Account] | None, who: str) -> int:
             count = Account.objects.filter(pk__in=[one.pk for one in lifted]).update(halted_at=None, halted_reason="")
         _record(lifted, Event.Level.INFO, "released", {one.pk: f"released by {who}" for one in lifted})
     return count
+
+
+def pause_deactivated() -> Halted:
+    """Pause the bots that run for users who are not active; they can be resumed when these are active again.
+
+    The admin does so in the transaction that clears the flag. A worker does at the begin of every cycle, so none is led
+    on for long whatever else has cleared it.
+    """
+    done = Halted()
+    # Three steps, as PostgreSQL takes milliseconds for one over all three tables, and most often the first says it all.
+    users = list(get_user_model().objects.filter(is_active=False).values_list("pk", flat=True))
+    bots = list(Bot.objects.filter(owner__in=users, status=Bot.Status.RUNNING).order_by().values_list("pk", flat=True))
+    if bots:
+        with transaction.atomic():
+            guards.shut()
+            running = Run.objects.filter(bot__in=bots, status=Run.Status.RUNNING).order_by("pk")
+            runs = list(running.select_related("bot__account", "market").select_for_update(of=("self",)))
+            _pause(done, runs, "Paused, as its user is not active any more")
+            notify.changed(notify.bot_topic(run.bot.owner_id, run.bot_id) for run in runs)
+    return done
 
 
 def _everyone() -> QuerySet[Account]:

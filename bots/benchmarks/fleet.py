@@ -82,7 +82,7 @@ def _markets(count: int) -> list[Market]:
 
 def _runs(count: int, markets: list[Market]) -> None:
     """Bots of every kind that suits, in turn, as their examples say, spread over the markets."""
-    owner = get_user_model().objects.create(username="benchmark", password="!", is_active=False)
+    owner = get_user_model().objects.create(username="benchmark", password="!")
     account = Account.objects.create(owner=owner, name="Benchmark", exchange=markets[0].exchange)
     kinds = [kind for kind in KINDS.values() if kind.observe is None]
     suiting = {"spot": [kind for kind in kinds if not kind.margin], "swap": kinds}
