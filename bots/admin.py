@@ -13,7 +13,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from bots import guards, halts, services
-from bots.forms import BalanceForm, BotForm, ExactField, form_for, limit_fields, param_fields
+from bots.balance_form import BalanceForm
+from bots.forms import BotForm, ExactField, form_for, limit_fields, param_fields
 from bots.kinds import KINDS
 from bots.kinds.parameters import ParamsError
 from bots.models import Account, Balance, Bot, Event, Halt, Mode, Order, Run, Trade

@@ -1,4 +1,4 @@
-"""The forms that admin and dashboard share: a bot's, with its kind's parameters and its limits, and a balance's."""
+"""The forms that admin and dashboard share: a bot's, with its kind's parameters and its limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bots import guards, limits, services
 from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import Parameter, ParamsError
-from bots.models import Balance, Bot
+from bots.models import Bot
 from markets.series import TIMEFRAMES
 
 PREFIX, LIMIT_PREFIX = "param_", "limit_"
@@ -48,9 +48,8 @@ SENTENCES = {
 
 if TYPE_CHECKING:
     BotModelForm = forms.ModelForm[Bot]
-    BalanceModelForm = forms.ModelForm[Balance]
 else:
-    BotModelForm = BalanceModelForm = forms.ModelForm
+    BotModelForm = forms.ModelForm
 
 
 class ExactField(forms.DecimalField):
@@ -58,48 +57,6 @@ class ExactField(forms.DecimalField):
 
     def prepare_value(self, value: Any) -> Any:
         return Decimal(f"{value.normalize():f}") if isinstance(value, Decimal) and value.is_finite() else value
-
-
-class PaymentsField(forms.IntegerField):
-    """How many payments there were when the form was opened: nothing that is typed, and nothing that changes."""
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return False
-
-
-class BalanceForm(BalanceModelForm):
-    """Money of an account in one currency. Saved through services.deposit(): bots move money at the same time."""
-
-    difference = Decimal(0)  # what was typed less what was shown, of a valid form
-    payments = PaymentsField(
-        widget=forms.HiddenInput, error_messages={"required": "payments is needed: open the page anew."}
-    )
-
-    class Meta:
-        model = Balance
-        fields = ("currency", "free")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["currency"].disabled = self.instance.pk is not None
-        # What the row says by now is not what the person saw.
-        self.fields["free"].show_hidden_initial = self.instance.pk is not None
-        self.fields["payments"].initial = self.instance.payments
-
-    def clean_free(self) -> Decimal:
-        free: Decimal = self.cleaned_data["free"]
-        self.difference = free - self._shown()
-        return free
-
-    def _shown(self) -> Decimal:
-        if self.instance.pk is None:
-            return Decimal(0)
-        field = self.fields["free"]
-        text = field.hidden_widget().value_from_datadict(self.data, self.files, self.add_initial_prefix("free"))
-        try:
-            return Decimal(field.to_python(text) or 0)
-        except forms.ValidationError:
-            raise forms.ValidationError(f"free was shown as {text!r}, which is no number; reload the page.") from None
 
 
 def form_field(parameter: Parameter) -> forms.Field:

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from bots import services
 from bots.models import Account, Event
+from markets.models import Exchange
 from tests.bots.conftest import START
 from tests.bots.test_admin import boss, listed, page_of, staff, told, traded  # noqa: F401 (fixtures)
 
@@ -129,14 +130,47 @@ def test_a_form_that_is_sent_twice_pays_once(client, boss, account):
     assert len(money_events()) == 1
 
 
-def test_a_new_currency_is_a_deposit(client, boss, account):
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("Dogs!", "currency must be one that Simulated trades, such as USDT, not 'Dogs!'."),
+        (" ", "currency is needed."),
+        ("x" * 21, "currency must be at most 20 characters long, not 21."),
+        ("usdt", "Please correct the duplicate values below."),
+    ],
+)
+def test_money_is_of_a_currency_that_the_exchange_trades(client, boss, account, market, typed, sentence):
     data = balances_typed(account, "10000") | {
-        "balances-TOTAL_FORMS": 2, "balances-1-currency": "EUR", "balances-1-free": "7",
+        "balances-TOTAL_FORMS": 2, "balances-1-currency": typed, "balances-1-free": "7",
+        "balances-1-account": account.pk, "balances-1-payments": 0,
+    }  # fmt: skip
+    errors = client.post(page_of(account), data).context["inline_admin_formsets"][0].formset.errors
+    assert [message for messages in errors[1].values() for message in messages] == [sentence]
+    assert account.balances.count() == 1
+
+
+def test_an_account_is_opened_with_the_money_of_an_exchange_that_has_markets(client, boss, exchange, market):
+    data = {
+        "owner": boss.pk, "name": "New", "mode": "paper", "exchange": exchange.pk, "balances-TOTAL_FORMS": 1,
+        "balances-INITIAL_FORMS": 0, "balances-0-currency": "usdt", "balances-0-free": "5", "balances-0-payments": 0,
+    }  # fmt: skip
+    other = Exchange.objects.create(slug="other", name="Other", ccxt_id="simulated")
+    add = reverse("admin:bots_account_add")
+    refused = client.post(add, data | {"exchange": other.pk}).content.decode()
+    assert "currency must be one that Other trades; it has no markets yet." in refused
+    assert client.post(add, data | {"exchange": ""}).status_code == 200
+    assert client.post(add, data).status_code == 302
+    assert Account.objects.get(name="New").balances.get().currency == "USDT"
+
+
+def test_a_new_currency_is_a_deposit(client, boss, account, market):
+    data = balances_typed(account, "10000") | {
+        "balances-TOTAL_FORMS": 2, "balances-1-currency": " sol ", "balances-1-free": "7",
         "balances-1-account": account.pk, "balances-1-payments": 0,
     }  # fmt: skip
     assert client.post(page_of(account), data).status_code == 302
-    assert account.balances.get(currency="EUR").free == 7
-    assert money_events() == [("deposit", "7 EUR paid into account Paper by boss.")]
+    assert account.balances.get(currency="SOL").free == 7
+    assert money_events() == [("deposit", "7 SOL paid into account Paper by boss.")]
     history = client.get(reverse("admin:bots_account_history", args=[account.pk])).content.decode()
     assert "Added balance" in history
 
