@@ -37,10 +37,10 @@ LIMITS_HELP = (
 )
 
 
-def exact(name: str) -> Any:
+def exact(name: str, label: str = "") -> Any:
     """A column or field of an exact number, without the zeros that its column has behind the point."""
 
-    @admin.display(description=name.replace("_", " "), ordering=name, empty_value="–")
+    @admin.display(description=label or name.replace("_", " "), ordering=name, empty_value="–")
     def shown(row: Any) -> str | None:
         value = getattr(row, name)
         return None if value is None else f"{value.normalize():f}"
@@ -298,7 +298,7 @@ class TradeAdmin(RecordAdmin):
         exact("price"),
         exact("amount"),
         exact("fee"),
-        exact("realized"),
+        exact("realized", "realized before fee"),
         "tag",
     )
     list_filter = ("side", "mode")

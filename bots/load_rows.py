@@ -64,12 +64,12 @@ POSITIONS = (
   FROM alive WHERE bots_run.id = alive.run_id AND place <= %(positions)s
 )
 INSERT INTO bots_position (run_id, bot_id, owner_id, market_id, status, side, amount, average_price, realized,
-                           opened_at, closed_at)
+                           fees, opened_at, closed_at)
 SELECT run_id, bot_id, owner_id, market_id, 'open', 'long', round((2000 / price)::numeric, 3) + 0.001,
-       round((price * 0.99)::numeric, 4) + 0.0001, 0, until - %(span)s / 100, NULL
+       round((price * 0.99)::numeric, 4) + 0.0001, 0, 0.05, until - %(span)s / 100, NULL
 FROM alive WHERE place <= %(positions)s
 UNION ALL
-SELECT run_id, bot_id, owner_id, market_id, 'closed', 'long', 0, round(price::numeric, 4), 12.5,
+SELECT run_id, bot_id, owner_id, market_id, 'closed', 'long', 0, round(price::numeric, 4), 12.5, 0.1,
        started_at + (until - started_at) * n / 12, started_at + (until - started_at) * (n + 0.5) / 12
 FROM run, generate_series(1, 10) AS n
 """

@@ -189,8 +189,8 @@ def trade_event(row: Trade, trade: ExactTrade, kind: Kind, market: Market) -> To
     verb = "Bought" if row.side == Side.BUY else "Sold"
     text = f"{verb} {trade.amount:,f} {market.base} at {trade.price:,f} {market.quote}: {_reason(trade, kind)}."
     if row.realized:
-        realized = f"{row.realized:+,.2f}".replace("-", "−")
-        text += f" Locked in {realized} {market.quote} before a fee of {trade.fee:.4g}."
+        net = f"{row.realized - trade.fee:+,.2f}".replace("-", "−")
+        text += f" Locked in {net} {market.quote} after a fee of {trade.fee:.4g}."
     return Event.Level.INFO, "trade", text, {"number": row.number, "tag": trade.tag}
 
 

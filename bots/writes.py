@@ -31,7 +31,7 @@ _OPEN_ORDERS = Prepared(
 _OPEN_POSITIONS = Prepared(
     lambda: Position.objects.filter(among("bots_position.run_id", "runs"), status=Position.Status.OPEN).order_by()
 )
-_POSITION_FIGURES = ("status", "side", "amount", "average_price", "realized", "closed_at")
+_POSITION_FIGURES = ("status", "side", "amount", "average_price", "realized", "fees", "closed_at")
 
 
 def write(shard: Sequence[Outcome]) -> None:
@@ -128,6 +128,7 @@ def _position_rows(outcome: Outcome, current: Position | None) -> list[Position]
             )  # fmt: skip
             touched.append(current)
         current.realized += row.realized
+        current.fees += row.fee
         current.amount, current.side = abs(position), "long" if position >= 0 else "short"
         if position:
             current.average_price = average

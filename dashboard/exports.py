@@ -46,7 +46,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         time("time", "t.time"), *_BOT, Column("mode", "t.mode"), Column("side", "t.side"),
         number("price", "t.price"), number("amount", "t.amount"), number("value", "t.price * t.amount"),
         Column("currency", "m.quote", text=True), number("fee", "t.fee"),
-        Column("fee_currency", "t.fee_currency", text=True), number("realized", "t.realized"),
+        Column("fee_currency", "t.fee_currency", text=True), number("realized", "t.realized - t.fee"),
         Column("tag", "t.tag", text=True), Column("order", "t.client_id"), Column("id", "t.id::text"),
     ),
     "orders": (
@@ -58,8 +58,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "positions": (
         time("opened", "t.opened_at"), time("closed", "t.closed_at"), *_BOT, Column("side", "t.side"),
         Column("status", "t.status"), number("amount", "t.amount"), number("average_price", "t.average_price"),
-        Column("last_price", "m.last::text"), number("realized", "t.realized"),
-        Column("currency", "m.quote", text=True), Column("id", "t.id::text"),
+        Column("last_price", "m.last::text"), number("realized", "t.realized - t.fees"),
+        number("fees", "t.fees"), Column("currency", "m.quote", text=True), Column("id", "t.id::text"),
     ),
     "activity": (
         time("recorded", "t.recorded_at"), time("time", "t.time"), Column("bot", "b.name", text=True),

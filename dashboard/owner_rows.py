@@ -35,11 +35,11 @@ class OwnerPositionRow(NamedTuple):
 
 
 def position_rows(positions: Iterable[Position], now: datetime) -> list[OwnerPositionRow]:
-    """Positions with bot and market selected; realized in quote."""
+    """Positions with bot and market selected; realized in quote, less fees."""
     return [
         OwnerPositionRow(
             rows.position_row(position, now),
-            formats.money_change(position.realized or None, position.market.quote),
+            formats.money_change((position.realized - position.fees) or None, position.market.quote),
             formats.when(position.closed_at, now),
         )
         for position in positions

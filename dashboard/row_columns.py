@@ -18,7 +18,7 @@ _NOW = ("market__last", "bot__account__mode")
 
 def positions() -> QuerySet[Position]:
     found = Position.objects.select_related("bot__account", "market")
-    own = ("side", "amount", "average_price", "realized", "opened_at", "closed_at")
+    own = ("side", "amount", "average_price", "realized", "fees", "opened_at", "closed_at")
     return found.only(*own, "bot__name", *_MARKET, *_NOW)
 
 

@@ -79,7 +79,7 @@ class TradeRow(NamedTuple):
 
 
 def trade_rows(trades: Iterable[Any], now: datetime) -> list[TradeRow]:
-    """Those of row_columns.trades(); value and realized in quote, amount in base."""
+    """Those of row_columns.trades(); value and realized, less its fee, in quote, amount in base."""
     return [_trade_row(trade, now) for trade in trades]
 
 
@@ -98,8 +98,8 @@ def _trade_row(trade: Any, now: datetime) -> TradeRow:
         amount=formats.amount(trade.amount, trade.market__lot),
         value=formats.money(trade.price * trade.amount, quote),
         fee=f"{formats.number(trade.fee, fee_digits)} {trade.fee_currency}",
-        # A buy that only adds to the position locks nothing in.
-        realized=formats.money_change(trade.realized or None, quote),
+        # What only adds to the position locks nothing in but its fee.
+        realized=formats.money_change((trade.realized - trade.fee) or None, quote),
         tag=formats.words(trade.tag),
         mode=trade.mode,
     )

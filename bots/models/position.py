@@ -23,7 +23,8 @@ class Position(models.Model):
     side = models.CharField(max_length=5, choices=[("long", "long"), ("short", "short")], default="long")
     amount = price_field(help_text="Base units, never negative.")
     average_price = price_field()
-    realized = price_field(default=0)
+    realized = price_field(default=0, help_text="Before fees, at average cost.")
+    fees = price_field(default=0)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
 

@@ -37,7 +37,7 @@ class Run(models.Model):
     position = price_field(default=0)
     cost = price_field(default=0, help_text="What the position cost, without fees.")
     equity = price_field()
-    realized = price_field(default=0)
+    realized = price_field(default=0, help_text="Before fees, at average cost.")
     fees = price_field(default=0)
     funding = price_field(default=0, help_text="Paid on swaps, negative when received.")
     trades_count = models.PositiveIntegerField(default=0)

@@ -62,7 +62,10 @@ COLUMNS = {
 
 
 class RunRow(Row):
-    """The last run: what it was given and what it has. Money in quote, position in base, last_candle in ms UTC."""
+    """The last run: what it was given and what it has. Money in quote, position in base, last_candle in ms UTC.
+
+    realized: locked in at average cost, less fees; funding is apart.
+    """
 
     number: int
     mode: str
@@ -118,7 +121,7 @@ def detail(owner: Any, bot_id: int) -> dict[str, Any]:
 def _run(run: Run | None) -> dict[str, Any] | None:
     if run is None:
         return None
-    renamed = {"trades": run.trades_count, "last_candle": run.bar_time}
+    renamed = {"trades": run.trades_count, "last_candle": run.bar_time, "realized": run.realized - run.fees}
     return {name: getattr(run, name) for name in RunRow.model_fields if name not in renamed} | renamed
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from ninja import Query, Router
 
@@ -17,7 +18,10 @@ router = Router(auth=READ, tags=["Positions"])
 
 
 class PositionRow(Row):
-    """amount in base, the rest in quote. last: the market's last price; unrealized: at it, before fees."""
+    """amount in base, the rest in quote. last: the market's last price; unrealized: at it, before fees.
+
+    realized: locked in at average cost, less fees.
+    """
 
     id: int
     bot: int
@@ -34,6 +38,7 @@ class PositionRow(Row):
     value: Exact | None
     unrealized: Exact | None
     realized: Exact
+    fees: Exact
     opened_at: datetime
     closed_at: datetime | None
 
@@ -51,7 +56,8 @@ COLUMNS = {
     "amount": "amount",
     "average_price": "average_price",
     "last": "market__last",
-    "realized": "realized",
+    "realized": "net",
+    "fees": "fees",
     "opened_at": "opened_at",
     "closed_at": "closed_at",
 }
@@ -69,7 +75,7 @@ def positions(request: HttpRequest, asked: Query[PositionsAsked]) -> Any:
     choose(request, asked.fields, PositionRow)
     status = None if asked.status == "all" else asked.status
     wanted = given(status=status, run__mode=asked.mode, bot=asked.bot, market=asked.market)
-    rows = Position.objects.filter(owner=owner(request), **wanted)
+    rows = _owned(request).filter(**wanted)
     branches = [] if status else [{"status": one} for one in Position.Status.values]
     page = page_of(Listing(rows, COLUMNS, "opened_at", branches=branches), asked)
     return page | {"items": [_valued(row) for row in page["items"]]}
@@ -78,7 +84,11 @@ def positions(request: HttpRequest, asked: Query[PositionsAsked]) -> Any:
 @router.get("/{int:position_id}", response=PositionRow, summary="One position")
 def position(request: HttpRequest, position_id: int, asked: Query[Asked]) -> Any:
     choose(request, asked.fields, PositionRow)
-    return _valued(one_of(Position.objects.filter(owner=owner(request)), COLUMNS, position_id))
+    return _valued(one_of(_owned(request), COLUMNS, position_id))
+
+
+def _owned(request: HttpRequest) -> QuerySet[Position]:
+    return Position.objects.filter(owner=owner(request)).annotate(net=F("realized") - F("fees"))
 
 
 def _valued(row: dict[str, Any]) -> dict[str, Any]:

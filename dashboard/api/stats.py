@@ -80,7 +80,7 @@ def equity_curve(request: HttpRequest, asked: Query[CurveAsked]) -> Any:
 
 
 class Share(Row):
-    """What one kind on one market came to, over all runs there were. Money in quote."""
+    """What one kind on one market came to, over all runs there were. Money in quote; realized is less fees."""
 
     kind: str
     market: int
@@ -138,7 +138,10 @@ class MonthRow(Row):
 
 
 class Performance(Row):
-    """Of one book. Its sums and shares are of all time; figures and days of the period; months all there were."""
+    """Of one book. Its sums and shares are of all time; figures and days of the period; months all there were.
+
+    realized: locked in at average cost, less fees; funding is apart.
+    """
 
     book: str
     trades: int
@@ -179,7 +182,7 @@ def _shares(owner: Any, book: str) -> tuple[list[dict[str, Any]], performances.N
     mode, currency = performances.book_of(book)
     runs = Run.objects.filter(bot__owner=owner, mode=mode, market__quote=currency).order_by()
     sums: list[Any] = [Count("pk"), Sum("trades_count"), Sum(F("equity") - F("allocation"))]
-    sums += [Sum(name) for name in ("realized", "fees", "funding")]
+    sums += [Sum(F("realized") - F("fees")), Sum("fees"), Sum("funding")]
     alive = ~Q(status=Run.Status.STOPPED)
     value = Abs(F("position")) * Cast(Coalesce("market__last", "last_price", 0.0), _EXACT)
     sums += [Sum("equity", filter=alive), Sum(value, filter=alive, output_field=_EXACT)]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from django.db.models import QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 from django.http import HttpRequest
 from ninja import Query, Router
 from pydantic import Field
@@ -18,7 +18,7 @@ router = Router(auth=READ, tags=["Trades"])
 
 
 class TradeRow(Row):
-    """One execution. price, fee and realized in quote, amount in base; realized: profit locked in before the fee."""
+    """One execution. price, fee and realized in quote, amount in base; realized: profit locked in, less the fee."""
 
     id: int
     bot: int
@@ -53,7 +53,7 @@ COLUMNS = {
     "amount": "amount",
     "fee": "fee",
     "fee_currency": "fee_currency",
-    "realized": "realized",
+    "realized": "net",
     "order": "client_id",
     "tag": "tag",
 }
@@ -71,12 +71,16 @@ def trades(request: HttpRequest, asked: Query[TradesAsked]) -> Any:
     choose(request, asked.fields, TradeRow)
     modes = [asked.mode] if asked.mode else MODES
     same = {"mode__in": modes} | given(bot=asked.bot, market=asked.market)
-    rows = Trade.objects.filter(owner=owner(request), **same)
+    rows = _owned(request).filter(**same)
     narrowed = _narrowed(rows, asked)
     # A run counts its trades, which are never deleted: no need to count them again.
     known = (lambda: _recorded(owner(request), same)) if narrowed is rows else None
     branches = [] if asked.bot else [{"mode": mode} for mode in modes]
     return page_of(Listing(narrowed, COLUMNS, "time", known, branches=branches), asked)
+
+
+def _owned(request: HttpRequest) -> QuerySet[Trade]:
+    return Trade.objects.filter(owner=owner(request)).annotate(net=F("realized") - F("fee"))
 
 
 def _narrowed(rows: QuerySet[Trade], asked: TradesAsked) -> QuerySet[Trade]:
@@ -93,4 +97,4 @@ def _recorded(owner: Any, same: dict[str, Any]) -> int:
 @router.get("/{int:trade_id}", response=TradeRow, summary="One execution")
 def trade(request: HttpRequest, trade_id: int, asked: Query[Asked]) -> Any:
     choose(request, asked.fields, TradeRow)
-    return one_of(Trade.objects.filter(owner=owner(request), mode__in=MODES), COLUMNS, trade_id)
+    return one_of(_owned(request).filter(mode__in=MODES), COLUMNS, trade_id)

@@ -122,14 +122,13 @@ def _run_figures(bot: Any, run: Run | None, now: datetime) -> list[dict[str, Any
     ]
     if run is None:
         return figures_
-    realized = run.realized - run.fees - run.funding
     return [
         *figures_,
         {
-            "label": "Realized",
-            "value": formats.money_change(realized, currency),
+            "label": "Net realized",
+            "value": formats.money_change(run.realized - run.fees, currency),
             "note": _paid(run, currency),
-            "hint": "Locked in by this run's trades, after fees and funding.",
+            "hint": "Locked in by this run's trades, less their fees. Funding is apart.",
         },
         _free(bot, run),
         {

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import threading
 from decimal import Decimal
+from importlib import import_module
 
 import numpy as np
 import pytest
 from django.db import connection, connections, transaction
+from django.db.models import Sum
 
 from bots import claims, runs, services
 from bots.bars import STORED
@@ -60,6 +62,8 @@ def test_paper_gives_the_trades_of_the_backtest_however_the_candles_come(bot, cl
 
 def test_the_stored_figures_follow_from_the_stored_trades(bot, close):
     """Replay: rebuilding book, position and orders from the trades gives what the rows say, to the last unit."""
+    bot.params = GRID | {"upper": 106.0}  # above which nothing is held
+    bot.save()
     run = services.start(bot, START)
     for part in (slice(0, 150), slice(150, 400)):
         close(wandering()[part])
@@ -75,7 +79,14 @@ def test_the_stored_figures_follow_from_the_stored_trades(bot, close):
     )  # fmt: skip
     held = Position.objects.filter(run=run, status="open").values_list("amount", flat=True)
     assert sum(held) == run.position
-    assert sum(Position.objects.filter(run=run).values_list("realized", flat=True)) == run.realized
+    positions = Position.objects.filter(run=run)
+    assert positions.aggregate(Sum("realized"), Sum("fees")) == {"realized__sum": run.realized, "fees__sum": run.fees}
+    each = list(positions.order_by("pk").values_list("fees", flat=True))
+    positions.update(fees=0)
+    with connection.cursor() as cursor:  # those that were stored before a position had fees
+        cursor.execute(import_module("bots.migrations.0018_position_fees").SUM_UP)
+    assert list(positions.order_by("pk").values_list("fees", flat=True)) == each
+    assert len(each) > 1
     filled = Order.objects.filter(run=run, status="closed")
     assert filled.count() == run.trades_count
     assert set(filled.values_list("client_id", flat=True)) == set(run.trades.values_list("client_id", flat=True))

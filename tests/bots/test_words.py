@@ -22,7 +22,7 @@ def test_a_trade_is_told_in_grouped_figures_with_a_true_minus():
     *_, text, data = trade_event(row, trade, KINDS["grid"], BTC)
     assert text == (
         "Sold 1,739.5 BTC at 54,354.43 USDT: the price touched a grid line. "
-        "Locked in −1,234.50 USDT before a fee of 0.1094."
+        "Locked in −1,234.61 USDT after a fee of 0.1094."
     )
     assert data["number"] == 7
 

@@ -218,7 +218,7 @@ def test_on_a_swap_it_shows_funding_and_free_margin(page, bot):
     Market.objects.filter(pk=bot.market_id).update(type="swap")
     Run.objects.update(kind="futures_grid", params={"leverage": 3}, funding=Decimal("0.75"))
     text = page(f"/bots/{bot.pk}/").text_
-    for shown in ("2.00 fees paid, 0.75 funding paid", "Free margin", "888.50", "135.00 held at 3×", "+27.25"):
+    for shown in ("2.00 fees paid, 0.75 funding paid", "Free margin", "888.50", "135.00 held at 3×", "+28.00"):
         assert shown in text
     assert "Free cash" not in text
     assert "Liquidated at" not in text, "what it holds is paid for in full"

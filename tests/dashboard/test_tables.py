@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from bots.models import Bot, Event, Order, Position, Trade
+from bots.models import Bot, Event, Order, Position, Run, Trade
 from dashboard import listings
 from tests.dashboard.cast import make_bot, make_market
 
@@ -203,9 +203,29 @@ def test_numbers_in_an_export_are_exact(download, bot):
     row = next(row for row in csv.DictReader(io.StringIO(download("/trades.csv"))) if row["order"].endswith("-0"))
     assert (row["price"], row["amount"]) == ("0.000000000000000001", "12345678901234567890")
     assert row["value"] == "12.34567890123456789"
-    assert row["realized"] == "0"
+    assert row["realized"] == "-0.05"  # its fee
     line = next(line for line in download("/trades.ndjson").splitlines() if '-0"' in line)
     assert json.loads(line)["amount"] == "12345678901234567890"
+
+
+def test_what_a_bot_realized_is_one_figure_wherever_it_is_told_less_fees(client, page, download, bot):
+    """Two sales that locked in 1.50 each, and four fees of 0.05: 3.00 - 0.20."""
+    for record in (Run, Position):
+        record.objects.update(realized=3, fees=Decimal("0.2"))
+    for path in (f"/bots/{bot.pk}/", "/positions/"):
+        text = page(path).text_
+        assert "Net realized" in text, path
+        assert "+2.80" in text, path
+    for path in ("/trades/", f"/bots/{bot.pk}/?tab=trades"):
+        assert len(re.findall(r"\+1\.45|−0\.05", page(path).text_)) == 4, path
+    sums = []
+    for name in ("positions", "trades"):
+        sums.append([row["realized"] for row in csv.DictReader(io.StringIO(download(f"/{name}.csv")))])
+        sums.append([row["realized"] for row in client.get(f"/api/{name}").json()["items"]])
+    sums.append([client.get(f"/api/bots/{bot.pk}").json()["run"]["realized"]])
+    performance = client.get("/api/performance?book=paper:USDT").json()
+    sums += [[performance["realized"]], [performance["shares"][0]["realized"]]]
+    assert [sum(map(Decimal, one)) for one in sums] == [Decimal("2.8")] * 7
 
 
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
