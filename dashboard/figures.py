@@ -6,12 +6,12 @@ less what it was given.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Case, Count, DecimalField, F, IntegerField, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Case, Count, DecimalField, F, IntegerField, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Abs, Coalesce
 
 from bots import why
@@ -23,12 +23,13 @@ from dashboard.watchlist import with_watched
 from markets.models import Market
 from orchestrator.prepared import Given, Prepared
 
-# Rows of the overview, and of how many warnings its own are gathered.
+# Rows of the overview, and among how many warnings its own are counted.
 MOST_BOTS = 12
 POSITIONS = 10
 TRADES = 8
 MOVERS = 6
-WARNINGS = 30
+ATTENTION = 6
+WARNINGS = 2_000
 SPARKLINE_HOURS = 7 * 24
 LATELY_POINTS = 168
 # Period switch of the equity curves: name -> days, None for all.
@@ -156,15 +157,6 @@ def _latest_trades() -> QuerySet[Trade, Any]:
     return row_columns.trades().filter(pk__in=ids).order_by("-time", "-id")
 
 
-def _needing_attention() -> QuerySet[Event]:
-    # Older warnings are not even looked at. Ids and times may be minutes out of step.
-    recorded = Event.objects.filter(recorded_at__gte=Given("looked_at")).order_by("recorded_at")
-    levels = [Event.Level.WARNING, Event.Level.ERROR]
-    found = row_columns.events().filter(owner=Given("owner"), level__in=levels)
-    found = found.filter(pk__gte=Subquery(recorded.values("pk")[:1]), recorded_at__gte=Given("since"))
-    return found.order_by("-id")[:WARNINGS]
-
-
 def _movers() -> QuerySet[Market]:
     seen = Market.objects.filter(active=True, last_at__gte=Given("since"), change_24h__isnull=False)
     return seen.select_related("exchange").order_by(Abs("change_24h").desc(), "pk")[:MOVERS]
@@ -173,7 +165,6 @@ def _movers() -> QuerySet[Market]:
 _FIRST = Prepared(_first)
 _OPEN_POSITIONS = Prepared(_open_positions)
 _LATEST_TRADES = Prepared(_latest_trades)
-_NEEDING_ATTENTION = Prepared(_needing_attention)
 _MOVERS = Prepared(_movers)
 
 
@@ -191,9 +182,41 @@ def latest_trades(owner: Owner) -> list[Any]:
     return _LATEST_TRADES.rows(owner=owner.pk)
 
 
-def needing_attention(owner: Owner, since: datetime) -> list[Event]:
-    """Warnings and errors recorded since then, newest first."""
-    return _NEEDING_ATTENTION.rows(owner=owner.pk, since=since, looked_at=since - timedelta(minutes=10))
+class Told(NamedTuple):
+    """An event, and how often one like it was told: of the same bot, code and subject."""
+
+    event: Event
+    times: int
+
+
+def needing_attention(owner: Owner, since: datetime) -> list[Told]:
+    """The newest of each kind of warning and error recorded since then, newest first: one query.
+
+    Counted are the last WARNINGS. A bot comes with its name alone.
+    """
+    values = {"owner": owner.pk, "since": since, "most": WARNINGS, "rows": ATTENTION}
+    return [_told(row) for row in Event.objects.raw(_NEEDING_ATTENTION, values)]
+
+
+def _told(row: Any) -> Told:
+    row.bot = Bot(pk=row.bot_id, name=row.bot_name) if row.bot_id else None
+    return Told(row, row.times)
+
+
+# Older warnings are not even looked at; ids and times may be minutes out of step. Through event_owner_attention.
+_NEEDING_ATTENTION = """
+WITH recent AS (
+  SELECT id, bot_id, code, data ->> 'subject' AS subject FROM bots_event
+  WHERE owner_id = %(owner)s AND level IN ('warning', 'error') AND recorded_at >= %(since)s AND id >= (
+    SELECT id FROM bots_event WHERE recorded_at >= %(since)s - interval '10 min' ORDER BY recorded_at LIMIT 1
+  )
+  ORDER BY id DESC LIMIT %(most)s
+), told AS (
+  SELECT max(id) AS id, count(*) AS times FROM recent GROUP BY bot_id, code, subject ORDER BY 1 DESC LIMIT %(rows)s
+)
+SELECT e.id, e.bot_id, e.level, e.code, e.message, e.time, e.data, b.name AS bot_name, told.times
+FROM told JOIN bots_event AS e USING (id) LEFT JOIN bots_bot AS b ON b.id = e.bot_id ORDER BY e.id DESC
+"""
 
 
 def movers(since: datetime) -> list[Market]:

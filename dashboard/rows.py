@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from bots.kinds import KINDS
 from bots.kinds.parameters import Parameter
 from bots.models import Bot, Event, Order, Position, Run
 from dashboard import charts, formats
-from dashboard.figures import Lately
+from dashboard.figures import Lately, Told
 from markets.models import Market
 from markets.series import TIMEFRAME_NAMES
 
@@ -203,16 +203,12 @@ def event_rows(events: Iterable[Event], now: datetime) -> list[EventRow]:
     ]
 
 
-def gathered(events: Iterable[Event], now: datetime) -> list[EventRow]:
-    """What was told several times is one row: the newest, with how often. Newest first, as they come."""
-    groups: dict[tuple[Any, ...], list[Event]] = {}
-    for event in events:
-        about = event.data.get("subject", event.message) if isinstance(event.data, dict) else event.message
-        groups.setdefault((event.bot_id, event.code, about), []).append(event)
-    newest = event_rows((alike[0] for alike in groups.values()), now)
+def told_rows(told: Sequence[Told], now: datetime) -> list[EventRow]:
+    """What was told several times says how often."""
+    newest = event_rows((one.event for one in told), now)
     return [
-        row._replace(code=f"{row.code} · {len(alike)} times") if len(alike) > 1 else row
-        for row, alike in zip(newest, groups.values(), strict=True)
+        row._replace(code=f"{row.code} · {one.times:,} times") if one.times > 1 else row
+        for row, one in zip(newest, told, strict=True)
     ]
 
 

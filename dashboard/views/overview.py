@@ -20,7 +20,6 @@ from dashboard.views.kept import kept
 # The page of performance shows longer ones.
 CURVE_PERIODS = PERIODS | performance.PERIODS
 ATTENTION_DAYS = 7
-ATTENTION = 6  # rows
 
 
 @require_GET
@@ -51,7 +50,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "bots": [rows.bot_row(bot, None, now) for bot in bots],
         "positions": [rows.position_row(position, now) for position in figures.open_positions(owner)],
         "trades": rows.trade_rows(figures.latest_trades(owner), now),
-        "events": rows.gathered(warnings, now)[:ATTENTION],
+        "events": rows.told_rows(warnings, now),
         "shares": overview_rows.share_rows(book) if book else [],
         "exposure": overview_rows.exposure(book) if book else [],
         "movers": overview_rows.mover_rows(figures.movers(now - timedelta(days=1))),

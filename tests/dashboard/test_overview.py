@@ -183,14 +183,17 @@ def test_an_old_warning_needs_no_attention_any_more(page, bot):
 def test_a_warning_that_was_told_again_is_one_row_with_how_often(page, owner, bot):
     Event.objects.all().delete()
     told = {"owner": owner, "level": "warning", "time": timezone.now()}
-    for _ in range(3):
-        Event.objects.create(**told, bot=bot, code="decision", message="The price left the grid.", data={"line": 1})
+    for line in range(40):
+        left = f"The price left line {line} of the grid."
+        Event.objects.create(**told, bot=bot, code="decision", message=left, data={"line": line})
     for found in (33, 44):
         broken = f"Query select: p95 {found} ms."
         Event.objects.create(**told, code="budget_broken", message=broken, data={"subject": "Query select"})
     text = page("/").text_
-    assert text.count("The price left the grid.") == 1
-    assert "Decision · 3 times" in text
+    assert text.count("The price left") == 1
+    assert "The price left line 39 of the grid." in text
+    assert "Decision · 40 times" in text
+    assert f'href="/bots/{bot.pk}/?tab=log">Swing grid</a>' in text
     assert "Budget broken · 2 times" in text
     assert "p95 44 ms" in text
     assert "p95 33 ms" not in text
