@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import prod
 from typing import Any, Final, NamedTuple
@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 from django.utils.safestring import SafeString
 
 from bots.kinds import KINDS
+from bots.kinds.parameters import Parameter
 from bots.models import Backtest
-from dashboard import formats, rows
+from dashboard import annual, formats, rows
 from markets import gaps
 from markets.series import TIMEFRAME_NAMES
 
@@ -37,11 +38,7 @@ FIGURES: Final = {
 
 
 MONEY: Final = ("expectancy", "fees")
-
-
-# A few good days at the pace of a year are no forecast: these are not told of a shorter period, ms.
-YEARLY: Final = ("annual_return", "calmar")
-LEAST_FOR_A_YEAR: Final = 30 * 86_400_000
+DAY: Final = 86_400_000
 
 
 class BacktestRow(NamedTuple):
@@ -81,16 +78,18 @@ def _day(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d}"
 
 
-def figures(one: Backtest) -> list[tuple[str, Any]]:
-    """(label, text) of each metric, and the bounds."""
-    untold = YEARLY if one.end - one.begin + one.timeframe * 1000 < LEAST_FOR_A_YEAR else ()
-    known = {name: value for name, value in one.metrics.items() if name not in untold}
-    found = [(label, _with_unit(name, text(known.get(name)), one)) for name, (label, text) in FIGURES.items()]
+def figures(one: Backtest) -> list[tuple[str, Any, str]]:
+    """(label, text, explanation) of each metric, and the bounds."""
+    known = annual.told(one.metrics, (one.end - one.begin + one.timeframe * 1000) / DAY)
+    found = [
+        (label, _with_unit(name, text(known.get(name)), one), annual.TOLD if name in annual.FIGURES else "")
+        for name, (label, text) in FIGURES.items()
+    ]
     capital = float(one.allocation)
     for name in ("worst", "best"):
         end = one.bounds.get(name)
         text = formats.percent_change(None if end is None else end / capital - 1.0)
-        found.insert(1, (f"Return at {name}", text))
+        found.insert(1, (f"Return at {name}", text, ""))
     return found
 
 
@@ -125,22 +124,27 @@ def holes(one: Backtest) -> str:
 
 def labels(one: Backtest) -> dict[str, str]:
     """Of each parameter of a grid its label: the kind's, or its name in words when the kind is unknown."""
+    known = _described(one)
+    return {name: known[name].label if name in known else formats.words(name) for name in one.grid}
+
+
+def _described(one: Backtest) -> dict[str, Parameter]:
     kind = KINDS.get(one.kind)
-    known = {parameter.name: parameter.label for parameter in kind.parameters()} if kind else {}
-    return {name: known.get(name, formats.words(name)) for name in one.grid}
+    return {parameter.name: parameter for parameter in kind.parameters()} if kind else {}
 
 
 def set_rows(one: Backtest, most: int) -> list[SetRow]:
     """The best sets of a grid."""
     order = sorted(range(len(one.results)), key=lambda index: float(one.results[index][2]), reverse=True)
-    return [_set_row(one, index) for index in order[:most]]
+    known = _described(one)
+    return [_set_row(one, index, known) for index in order[:most]]
 
 
-def _set_row(one: Backtest, index: int) -> SetRow:
+def _set_row(one: Backtest, index: int, known: Mapping[str, Parameter]) -> SetRow:
     chosen, trades, equity, drawdown = one.results[index]
     return SetRow(
         index,
-        [rows.details({name: chosen.get(name, one.params.get(name))})[0][1] for name in one.grid],
+        [rows.value_text(known.get(name), chosen.get(name, one.params.get(name))) for name in one.grid],
         formats.percent_change(equity / float(one.allocation) - 1.0),
         formats.number(trades, 0),
         formats.percent(drawdown),
@@ -160,19 +164,15 @@ def heat(one: Backtest, across: str, down: str) -> Heat | None:
     """The returns of a grid over two of its parameters, the best over the others; None when it has fewer."""
     if across not in one.grid or down not in one.grid:
         return None
-    best: dict[tuple[str, str], float] = {}
+    known, best = _described(one), dict[tuple[str, ...], float]()
     for chosen, _, equity, _ in one.results:
-        key = tuple(_key(chosen.get(name, one.params.get(name))) for name in (across, down))
-        best[key] = max(best.get(key, float("-inf")), equity / float(one.allocation) - 1.0)  # type: ignore[index,arg-type]
-    columns, lines = ([_key(value) for value in one.grid[name]] for name in (across, down))
+        key = tuple(rows.value_text(known.get(name), chosen.get(name, one.params.get(name))) for name in (across, down))
+        best[key] = max(best.get(key, float("-inf")), equity / float(one.allocation) - 1.0)
+    columns, lines = ([rows.value_text(known.get(name), value) for value in one.grid[name]] for name in (across, down))
     found = list(best.values()) or [0.0]
     cells = [(line, [_cell(best.get((column, line)), found) for column in columns]) for line in dict.fromkeys(lines)]
     called = labels(one)
     return Heat(called[across], called[down], columns, cells)
-
-
-def _key(value: Any) -> str:
-    return rows.details({"": value})[0][1] if not isinstance(value, int | float) else f"{float(value):.10g}"
 
 
 def _cell(value: float | None, found: Sequence[float]) -> tuple[str, str]:

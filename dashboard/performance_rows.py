@@ -10,23 +10,18 @@ from typing import Any, Final, NamedTuple
 
 from django.utils.safestring import SafeString
 
-from dashboard import formats
+from dashboard import annual, formats
 from dashboard.performance import DayRow, Month, Now, Performance
 from dashboard.standings import Group
 
 MONTHS: Final = [calendars.month_abbr[number] for number in range(1, 13)]
-# What is made of a few days says nothing of a year, nor of how much they vary.
-LEAST_DAYS_FOR_A_YEAR = 30
-LEAST_DAYS_FOR_RISK = 7
-_TOLD = f"told from {LEAST_DAYS_FOR_RISK} days on"
 MOST_GROUPS = 24
 _SHORT = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def totals(did: Performance, standing: Now, currency: str) -> list[dict[str, Any]]:
     """The strip at the top."""
-    found = did.figures
-    _, sharpe, sortino = _risk(found)
+    found = annual.told(did.figures, did.figures["days"])
 
     def figure(label: str, value: Any, note: Any, hint: str) -> dict[str, Any]:
         return {"label": label, "value": value, "note": note, "hint": hint}
@@ -42,8 +37,8 @@ def totals(did: Performance, standing: Now, currency: str) -> list[dict[str, Any
             "The furthest that the value of one unit of money, and the profit, fell from a height before.",
         ),
         figure(
-            "Sharpe ratio", formats.number(sharpe, 2), f"Sortino {formats.number(sortino, 2)}",
-            f"Mean over standard deviation of daily returns × √365; {_TOLD}.",
+            "Sharpe ratio", formats.number(found["sharpe"], 2), f"Sortino {formats.number(found['sortino'], 2)}",
+            f"Mean over standard deviation of daily returns × √365. {annual.TOLD}",
         ),
         figure(
             "Won", formats.percent(found["win_rate"]), f"of {formats.number(found['orders'], 0)} closing orders",
@@ -66,29 +61,27 @@ def sections(found: dict[str, Any], currency: str) -> list[tuple[str, list[tuple
 
 
 def _returns(found: dict[str, Any]) -> list[tuple[str, Any, str]]:
-    long = found["days"] >= LEAST_DAYS_FOR_A_YEAR
-    volatility, sharpe, sortino = _risk(found)
-    pace = found["annual_return"] if long else None
+    found = annual.told(found, found["days"])
     return [
         ("Return", formats.percent_change(found["total_return"]), "Time-weighted: money given or taken is no gain."),
         (
-            "Return at a year's pace", formats.percent_change(pace),
-            f"Compounded over 365 days; told from {LEAST_DAYS_FOR_A_YEAR} days on.",
+            "Return at a year's pace", formats.percent_change(found["annual_return"]),
+            f"Compounded over 365 days. {annual.TOLD}",
         ),
-        ("Volatility, a year", formats.percent(volatility), f"Standard deviation of daily returns × √365; {_TOLD}."),
-        ("Sharpe ratio", formats.number(sharpe, 2), f"Mean over standard deviation of daily returns × √365; {_TOLD}."),
-        ("Sortino ratio", formats.number(sortino, 2), "The same over the losing days' deviation alone."),
         (
-            "Calmar ratio", formats.number(found["calmar"] if long else None, 2),
-            "A year's pace over the deepest drawdown.",
+            "Volatility, a year", formats.percent(found["volatility"]),
+            f"Standard deviation of daily returns × √365. {annual.TOLD}",
         ),
+        (
+            "Sharpe ratio", formats.number(found["sharpe"], 2),
+            f"Mean over standard deviation of daily returns × √365. {annual.TOLD}",
+        ),
+        (
+            "Sortino ratio", formats.number(found["sortino"], 2),
+            f"The same over the losing days' deviation alone. {annual.TOLD}",
+        ),
+        ("Calmar ratio", formats.number(found["calmar"], 2), f"A year's pace over the deepest drawdown. {annual.TOLD}"),
     ]  # fmt: skip
-
-
-def _risk(found: dict[str, Any]) -> tuple[float | None, ...]:
-    """Volatility, Sharpe and Sortino ratio, None while there are too few days."""
-    enough = found["days"] >= LEAST_DAYS_FOR_RISK
-    return tuple(found[name] if enough else None for name in ("volatility", "sharpe", "sortino"))
 
 
 def _drawdowns(found: dict[str, Any]) -> list[tuple[str, Any, str]]:

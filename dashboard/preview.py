@@ -18,8 +18,7 @@ from bots.kinds.contract import Kind
 from bots.kinds.parameters import ParamsError
 from bots.models import Account, Balance
 from bots.trials import Opening, Settings, Tried
-from dashboard import charts, formats
-from dashboard.backtest_rows import LEAST_FOR_A_YEAR
+from dashboard import annual, charts, formats
 from dashboard.forms import ALL, OwnBotForm
 from markets.models import Market
 from markets.series import TIMEFRAME_NAMES, Candles
@@ -33,7 +32,7 @@ FEW: Final = 50  # candles, too few to say anything
 
 @dataclass(slots=True)
 class Preview:
-    """problems: by field; strip, facts: label, value and note each; chart: for the script, curve: its table.
+    """problems: by field; strip, facts: label, value, note and hint each; chart: for the script, curve: its table.
 
     refused: of the orders that it would place now, how many no market or limit takes, and why.
     """
@@ -171,8 +170,8 @@ def _opening_facts(opening: Opening, market: Market, price: float) -> list[dict[
     return found
 
 
-def _fact(label: str, value: Any, note: str = "") -> dict[str, Any]:
-    return {"label": label, "value": value, "note": note}
+def _fact(label: str, value: Any, note: str = "", hint: str = "") -> dict[str, Any]:
+    return {"label": label, "value": value, "note": note, "hint": hint}
 
 
 def _money_facts(form: OwnBotForm, market: Market, released: Decimal) -> list[dict[str, Any]]:
@@ -221,11 +220,11 @@ def _span(ends: tuple[float, float]) -> str:
 
 
 def _show_result(shown: Preview, result: Tried, settings: Settings, market: Market, chart_timeframe: int) -> None:
-    candles, found, capital = result.candles, result.metrics, settings.capital
+    candles, capital = result.candles, settings.capital
     shown.period = f"{_day(int(candles.time[0]))} … {_day(int(candles.time[-1]))}"
-    span = int(candles.time[-1] - candles.time[0]) + settings.timeframe * 1000
-    yearly = found["annual_return"] if span >= LEAST_FOR_A_YEAR else None
-    held, below = formats.percent(found["buy_and_hold"]), formats.percent(found["under_water"])
+    days = (int(candles.time[-1] - candles.time[0]) / 1000 + settings.timeframe) / 86_400
+    found = annual.told(result.metrics, days)
+    held, below, yearly = (formats.percent(found[name]) for name in ("buy_and_hold", "under_water", "annual_return"))
     shown.strip = [
         _fact("Return", formats.percent_change(found["total_return"]), f"held: {held}"),
         _fact("At worst", formats.percent_change(result.worst / capital - 1.0), "path inside the candles"),
@@ -233,7 +232,7 @@ def _show_result(shown: Preview, result: Tried, settings: Settings, market: Mark
         _fact("Drawdown", formats.percent(found["max_drawdown"]), f"under water for {below}"),
         _fact("Trades", formats.number(found["trades"], 0), f"won {formats.percent(found['win_rate'])}"),
         _fact("Fees", formats.money(found["fees"], market.quote), market.quote),
-        _fact("Sharpe", formats.number(found["sharpe"], 2), f"a year's pace {formats.percent(yearly)}"),
+        _fact("Sharpe", formats.number(found["sharpe"], 2), f"a year's pace {yearly}", annual.TOLD),
     ]
     shown.chart |= curves(candles, result.steps.equity, capital) | {
         "trades": marks(result.steps.trades, chart_timeframe),

@@ -234,8 +234,13 @@ def limit_rows(stored: dict[str, Any], market: Market) -> list[ParameterRow]:
 
 def _parameter_row(parameter: Parameter, value: Any, market: Market) -> ParameterRow:
     unit = {"quote": market.quote, "base": market.base}.get(parameter.unit, parameter.unit)
-    text = dict(parameter.choices).get(str(value), _plain(value))
-    return ParameterRow(parameter.label, text, "" if value is None else unit, parameter.help)
+    return ParameterRow(parameter.label, value_text(parameter, value), "" if value is None else unit, parameter.help)
+
+
+def value_text(parameter: Parameter | None, value: Any) -> str:
+    """A value of a parameter, a choice by its label; as it is where the parameter is unknown."""
+    choices = dict(parameter.choices) if parameter else {}
+    return choices.get(str(value), _plain(value))
 
 
 def _plain(value: Any) -> str:

@@ -162,7 +162,7 @@ def compare(request: HttpRequest) -> HttpResponse:
     context = {
         "nav": "backtests",
         "backtests": backtest_rows.backtest_rows(found, timezone.now()),
-        "lines": [(line[0][0], [text for _, text in line]) for line in zip(*columns, strict=True)],
+        "lines": [(line[0][0], line[0][2], [text for _, text, _ in line]) for line in zip(*columns, strict=True)],
     }
     return render(request, "dashboard/compare.html", context)
 
