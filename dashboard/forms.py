@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -16,7 +16,7 @@ from bots import limits
 from bots.forms import LIMIT_PREFIX, PREFIX, BotForm, form_for
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import LARGEST, Parameter
-from bots.models import Account, Bot, Mode
+from bots.models import Account, Balance, Bot, Mode
 from dashboard import formats
 from markets.models import Market
 
@@ -132,6 +132,23 @@ def accounts_of(owner: Any) -> QuerySet[Account]:
     """Accounts on which the owner's bots may run, those of play money first: a form begins with the first."""
     own = Account.objects.filter(owner=owner).exclude(mode=Mode.REPLAY)
     return own.select_related("exchange", "owner").order_by("-mode", "name", "pk")  # "paper" before "live"
+
+
+def usual_account(accounts: Sequence[Account], market: Market) -> Account | None:
+    """With which a form begins: the first on the market's exchange, or the next of its mode that has the currency.
+
+    Never real money where there is an account of play money.
+    """
+    there = [one for one in accounts if one.exchange_id == market.exchange_id]
+    alike = [one for one in there if one.mode == there[0].mode]
+    return next(iter([*funded(alike, market.quote), *there]), None)
+
+
+def funded(accounts: Iterable[Account], currency: str) -> list[Account]:
+    """Those that have some of a currency free, in their order."""
+    rows = Balance.objects.filter(account__in=accounts, currency=currency, free__gt=0)
+    found = set(rows.values_list("account_id", flat=True))
+    return [one for one in accounts if one.pk in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from bots import limits, prospects, records, trials
+from bots import records, trials
 from bots.engine.types import BUY, ORDER_TYPES
 from bots.history import DAYS as DAYS_AT_MOST
 from bots.history import HISTORY, KnownBars, Stored, last_days, source_of
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import ParamsError
-from bots.models import Account, Balance
+from bots.models import Account
 from bots.trials import Opening, Settings, Tried
 from dashboard import annual, charts, formats
+from dashboard import preview_money as money
 from dashboard.forms import ALL, OwnBotForm
+from dashboard.preview_money import fact
 from markets.models import Market
 from markets.series import TIMEFRAME_NAMES, Candles
 
@@ -35,11 +37,13 @@ class Preview:
     """problems: by field; strip, facts: label, value, note and hint each; chart: for the script, curve: its table.
 
     refused: of the orders that it would place now, how many no market or limit takes, and why.
+    unfunded: what the account lacks for the allocation, and how it gets there.
     """
 
     problems: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     refused: str = ""
+    unfunded: str = ""
     strip: list[dict[str, Any]] = field(default_factory=list)
     facts: list[dict[str, Any]] = field(default_factory=list)
     orders: list[tuple[str, str, str, str, str]] = field(default_factory=list)
@@ -57,7 +61,11 @@ def preview(form: OwnBotForm, chart_timeframe: int, released: Decimal = Decimal(
     market = form.cleaned_data.get("market")
     if market is None:
         return shown
-    shown.facts = _money_facts(form, market, released)
+    account: Account | None = form.cleaned_data.get("account")
+    free = None if account is None else money.free(account, market.quote) + released
+    shown.facts = money.facts(form, market, free)
+    if account is not None and free is not None:
+        shown.unfunded = money.unfunded(account, market.quote, free, form.cleaned_data.get("allocation"))
     if ready:
         _try(form, market, chart_timeframe, shown)
     return shown
@@ -65,14 +73,14 @@ def preview(form: OwnBotForm, chart_timeframe: int, released: Decimal = Decimal(
 
 def _try(form: OwnBotForm, market: Market, chart_timeframe: int, shown: Preview) -> None:
     data, stored = form.cleaned_data, stored_of(market)
-    timeframe, money = data["timeframe"], float(data["allocation"])
+    timeframe, capital = data["timeframe"], float(data["allocation"])
     try:
         settings = trials.settings_of(
             form.bot_kind,
             form.instance.params,
             form.instance.limits,
             records.terms_of(market),
-            money,
+            capital,
             (market.pk, timeframe),
         )
     except ParamsError as error:
@@ -160,63 +168,14 @@ def _opening_facts(opening: Opening, market: Market, price: float) -> list[dict[
     if bought:
         verb = "Bought at once" if bought > 0 else "Sold short at once"
         value = f"{formats.amount(abs(bought), market.lot)} {market.base}"
-        found.append(_fact(verb, value, f"{formats.money(abs(bought) * price, market.quote)} {market.quote}"))
-    found.append(_fact("Orders that wait", formats.number(len(opening.orders), 0)))
+        found.append(fact(verb, value, f"{formats.money(abs(bought) * price, market.quote)} {market.quote}"))
+    found.append(fact("Orders that wait", formats.number(len(opening.orders), 0)))
     for name, at in zip(("below", "above"), opening.liquidation, strict=True):
         if at is not None:
             value = f"{formats.price(at, market.tick)} {market.quote}"
             note = f"{formats.percent(at / price - 1.0)} from the price, all its orders filled"
-            found.append(_fact(f"Liquidated {name}", value, note))
+            found.append(fact(f"Liquidated {name}", value, note))
     return found
-
-
-def _fact(label: str, value: Any, note: str = "", hint: str = "") -> dict[str, Any]:
-    return {"label": label, "value": value, "note": note, "hint": hint}
-
-
-def _money_facts(form: OwnBotForm, market: Market, released: Decimal) -> list[dict[str, Any]]:
-    """Least and most money, and what a cycle costs and earns, as far as the parameters can be read."""
-    kind, terms, found = form.bot_kind, records.terms_of(market), []
-    params = form.instance.params
-    try:
-        read = kind.read(params or {})
-    except ParamsError:
-        return []
-    if not any(name.startswith("param_") for name in form.errors):
-        least = prospects.least_allocation(kind, read, terms)
-        if least is not None:
-            found.append(_fact("Least investment", f"{_upward(least)} {market.quote}", "for the market's least order"))
-    found += _most(form, market, params or {}, released)
-    if any(name.startswith("param_") for name in form.errors):
-        return found
-    cycle = prospects.cycle(read, terms)
-    found.append(_fact("Fees of a cycle", _span(cycle.fees), "of what was bought"))
-    if cycle.profit is not None:
-        found.append(_fact("Profit of a grid", _span(cycle.profit), "after fees"))
-    return found
-
-
-def _most(form: OwnBotForm, market: Market, params: Mapping[str, Any], released: Decimal) -> list[dict[str, Any]]:
-    account: Account | None = form.cleaned_data.get("account")
-    if account is None:
-        return []
-    free = Balance.objects.filter(account=account, currency=market.quote).values_list("free", flat=True).first()
-    most, note = (free or Decimal(0)) + released, f"free on {account.name}"
-    if account.max_exposure is not None:
-        room = account.max_exposure / Decimal(repr(limits.leverage_of(form.bot_kind, params)))
-        if room < most:
-            most, note = room, f"max_exposure of {account.name}"
-    return [_fact("Most investment", f"{formats.money(most, market.quote)} {market.quote}", note)]
-
-
-def _upward(money: float) -> str:
-    digits = 2 if money >= 1 else 8
-    return formats.number(float(np.ceil(money * 10**digits) / 10**digits), digits)
-
-
-def _span(ends: tuple[float, float]) -> str:
-    least, most = (formats.percent(end) for end in ends)
-    return least if least == most else f"{least} … {most}"
 
 
 def _show_result(shown: Preview, result: Tried, settings: Settings, market: Market, chart_timeframe: int) -> None:
@@ -226,13 +185,13 @@ def _show_result(shown: Preview, result: Tried, settings: Settings, market: Mark
     found = annual.told(result.metrics, days)
     held, below, yearly = (formats.percent(found[name]) for name in ("buy_and_hold", "under_water", "annual_return"))
     shown.strip = [
-        _fact("Return", formats.percent_change(found["total_return"]), f"held: {held}"),
-        _fact("At worst", formats.percent_change(result.worst / capital - 1.0), "path inside the candles"),
-        _fact("At best", formats.percent_change(result.best / capital - 1.0), "path inside the candles"),
-        _fact("Drawdown", formats.percent(found["max_drawdown"]), f"under water for {below}"),
-        _fact("Trades", formats.number(found["trades"], 0), f"won {formats.percent(found['win_rate'])}"),
-        _fact("Fees", formats.money(found["fees"], market.quote), market.quote),
-        _fact("Sharpe", formats.number(found["sharpe"], 2), f"a year's pace {yearly}", annual.TOLD),
+        fact("Return", formats.percent_change(found["total_return"]), f"held: {held}"),
+        fact("At worst", formats.percent_change(result.worst / capital - 1.0), "path inside the candles"),
+        fact("At best", formats.percent_change(result.best / capital - 1.0), "path inside the candles"),
+        fact("Drawdown", formats.percent(found["max_drawdown"]), f"under water for {below}"),
+        fact("Trades", formats.number(found["trades"], 0), f"won {formats.percent(found['win_rate'])}"),
+        fact("Fees", formats.money(found["fees"], market.quote), market.quote),
+        fact("Sharpe", formats.number(found["sharpe"], 2), f"a year's pace {yearly}", annual.TOLD),
     ]
     shown.chart |= curves(candles, result.steps.equity, capital) | {
         "trades": marks(result.steps.trades, chart_timeframe),

@@ -23,6 +23,7 @@ from dashboard.forms import (
     own_form_for,
     settings_typed,
     suggested,
+    usual_account,
 )
 from dashboard.preview import preview
 from dashboard.views.fragments import varies, wants_fragment
@@ -153,7 +154,7 @@ def _of_backtest(request: HttpRequest, backtest: Backtest, accounts: list[Accoun
     """A bot with the settings of a backtest; of a grid those of the set that ?set= names."""
     number = parameters.whole(request.GET, "set", -1, 0, max(0, len(backtest.results) - 1))
     chosen = backtest.results[number][0] if 0 <= number < len(backtest.results) else {}
-    account = next((one for one in accounts if one.exchange_id == backtest.market.exchange_id), None)
+    account = usual_account(accounts, backtest.market)
     bot = Bot(
         account=account, market=backtest.market, kind=backtest.kind, timeframe=backtest.timeframe,
         allocation=backtest.allocation, params=backtest.params | chosen, limits=backtest.limits,
@@ -179,7 +180,7 @@ def typed_or_suggested(
     wanted = parameters.whole(request.GET, "market", 0, 0, 2**31 - 1)
     pk = wanted if wanted in dict(markets) else markets[0][0]
     market = Market.objects.prefetch_related("feeds").get(pk=pk)
-    account = next((one for one in accounts if one.exchange_id == market.exchange_id), None)
+    account = usual_account(accounts, market)
     timeframe = min(stored_timeframes(market), default=60)
     suggestion = suggested(kind, market, account, timeframe, _money(account, market))
     return suggestion | {"name": _free_name(request, suggestion["name"])}

@@ -123,6 +123,27 @@ def test_a_form_begins_with_play_money(page, account, owner, market):
     assert page(f"{NEW}?kind=grid&market={market.pk}").context["form"]["account"].value() == str(account.pk)
 
 
+def test_a_form_begins_with_an_account_that_has_the_market_s_currency_or_says_what_it_lacks(page, owner, market):
+    """Of two with play money the second has it; with a live one that has it, no form begins."""
+    first = make_account(owner, market)
+    live = make_account(owner, market, "live")
+    Balance.objects.create(account=live, currency="USDT", free=Decimal(9000))
+    answer = page(f"{NEW}?kind=grid&market={market.pk}")
+    assert answer.context["form"]["account"].value() == str(first.pk)
+    lacks = "Account paper has no USDT free: to start the bot, ask an administrator to deposit it"
+    assert f"{lacks}." in answer.text_
+    second = Account.objects.create(owner=owner, exchange=market.exchange, mode="paper", name="second")
+    Balance.objects.create(account=second, currency="USDT", free=Decimal("800.5"))
+    answer = page(f"{NEW}?kind=grid&market={market.pk}")
+    assert answer.context["form"]["account"].value() == str(second.pk)
+    assert "to start the bot" not in answer.text_
+    typed = {field.name: field.value() for field in answer.context["form"] if field.value()} | {"kind": "grid"}
+    more = page(f"{NEW}?{urlencode(typed | {'allocation': 900})}", **FRAGMENT).text_
+    assert "Account second has 800.50 USDT free, of the 900.00 of the allocation: to start the bot, ask" in more
+    other = page(f"{NEW}?{urlencode(typed | {'account': first.pk})}", **FRAGMENT).text_
+    assert f"{lacks}, or choose second, which has USDT." in other
+
+
 def test_a_name_that_is_missing_holds_no_preview_back(page, account, typed):
     answer = page(NEW + "?" + "&".join(f"{k}={v}" for k, v in (typed | {"name": ""}).items()), **FRAGMENT)
     assert script(answer, "preview-problems") == {"name": "name is needed."}
