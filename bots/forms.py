@@ -14,36 +14,26 @@ from bots.kinds import KINDS
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import Parameter, ParamsError
 from bots.models import Bot
+from bots.sentences import one_of, sentences
 from markets.series import TIMEFRAMES
 
 PREFIX, LIMIT_PREFIX = "param_", "limit_"
-NEEDED = "%s is needed."
-# In our words: the field, its bound, and what was typed.
 SENTENCES = {
-    "name": {
-        "required": NEEDED % "name",
-        "max_length": "name must be at most %(limit_value)d characters long, not %(show_value)d.",
-    },
-    "account": {
-        "required": NEEDED % "account",
-        "invalid_choice": "account must be one of yours, not the one that was sent.",
-    },
-    "market": {
-        "required": NEEDED % "market",
-        "invalid_choice": "market must be one that is stored, not the one that was sent.",
-    },
-    "timeframe": {
-        "required": NEEDED % "timeframe",
-        "invalid_choice": f"timeframe must be the seconds of one of {', '.join(TIMEFRAMES)}, not '%(value)s'.",
-    },
-    "allocation": {
-        "required": NEEDED % "allocation",
-        "invalid": "allocation must be a number, such as 1000 or 0.5.",
-        "min_value": "allocation must be at least %(limit_value)s, not %(show_value)s.",
-        "max_digits": "allocation must have at most %(max)s digits.",
-        "max_decimal_places": "allocation must have at most %(max)s digits behind the point.",
-        "max_whole_digits": "allocation must have at most %(max)s digits before the point.",
-    },
+    "name": sentences("name"),
+    "account": sentences("account", invalid_choice="account must be one of yours, not the one that was sent."),
+    "market": sentences("market", invalid_choice="market must be one that is stored, not the one that was sent."),
+    "timeframe": sentences(
+        "timeframe",
+        invalid_choice=f"timeframe must be the seconds of one of {', '.join(TIMEFRAMES)}, not '%(value)s'.",
+    ),
+    "allocation": sentences(
+        "allocation",
+        invalid="allocation must be a number, such as 1000 or 0.5.",
+        min_value="allocation must be at least %(limit_value)s, not %(show_value)s.",
+        max_digits="allocation must have at most %(max)s digits.",
+        max_decimal_places="allocation must have at most %(max)s digits behind the point.",
+        max_whole_digits="allocation must have at most %(max)s digits before the point.",
+    ),
 }
 
 if TYPE_CHECKING:
@@ -66,14 +56,13 @@ def form_field(parameter: Parameter) -> forms.Field:
         "label": label,
         "help_text": parameter.help,
         "required": parameter.required and parameter.type != "flag",  # an unchecked box is an answer
-        "error_messages": {"required": f"{parameter.name} is needed."},
+        "error_messages": sentences(parameter.name),
         "initial": _typed(parameter.default),
     }
     if parameter.type == "flag":
         return forms.BooleanField(**common)
     if parameter.type == "choice":
-        names = ", ".join(name for name, _ in parameter.choices)
-        common["error_messages"] |= {"invalid_choice": f"{parameter.name} must be one of {names}, not '%(value)s'."}
+        common["error_messages"] = one_of(parameter.name, (name for name, _ in parameter.choices))
         return forms.ChoiceField(**common, choices=parameter.choices)
     if parameter.type == "text":
         return forms.CharField(**common, widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}))

@@ -12,6 +12,7 @@ from django import forms
 from bots.models import Bot, Channel, Event
 from bots.notifications import addresses, channels
 from bots.notifications.topics import TOPICS, USUAL
+from bots.sentences import one_of, sentences
 
 ALL, CHOSEN = "all", "chosen"
 LEVELS: list[tuple[str, str]] = [
@@ -29,38 +30,37 @@ def zones() -> list[tuple[str, str]]:
 class ChannelForm(forms.Form):
     name = forms.CharField(
         max_length=60,
-        error_messages={"required": "name is needed.", "max_length": "name must be at most 60 characters."},
+        error_messages=sentences("name"),
     )
     address = forms.CharField(
         required=False,
         strip=True,
+        error_messages=sentences("address"),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
     )
     topics = forms.MultipleChoiceField(
         label="Tell me about",
         choices=[(name, topic.label) for name, topic in TOPICS.items()],
-        error_messages={
-            "required": "tell me about: choose at least one.",
-            "invalid_choice": "topics must be of the list.",
-        },
+        error_messages=one_of("topics", TOPICS, required="topics: choose at least one to be told about."),
     )
     minimum = forms.ChoiceField(
-        label="Of these", choices=LEVELS, error_messages={"invalid_choice": "level must be one of the list."}
+        label="Of these", choices=LEVELS, error_messages=one_of("minimum", [level for level, _ in LEVELS])
     )
     which = forms.ChoiceField(
         label="Of which bots",
         choices=[(ALL, "All, and what concerns no bot"), (CHOSEN, "Those chosen below alone")],
         widget=forms.RadioSelect,
-        error_messages={
-            "required": "of which bots: say all, or those chosen.",
-            "invalid_choice": "of which bots must be all or chosen.",
-        },
+        error_messages=one_of("of which bots", [ALL, CHOSEN]),
     )
     bots = forms.ModelMultipleChoiceField(
         Bot.objects.none(),
         label="Chosen bots",
         required=False,
-        error_messages={"invalid_choice": "bots must be yours.", "invalid_pk_value": "bots must be yours."},
+        error_messages=sentences(
+            "bots",
+            invalid_choice="bots must be yours, not '%(value)s'.",
+            invalid_pk_value="bots must be yours, not '%(pk)s'.",
+        ),
     )
     quiet_from = forms.TimeField(
         label="Quiet from", required=False, error_messages={"invalid": "quiet from must be a time, such as 22:00."}
@@ -68,7 +68,12 @@ class ChannelForm(forms.Form):
     quiet_to = forms.TimeField(
         label="to", required=False, error_messages={"invalid": "quiet to must be a time, such as 07:00."}
     )
-    zone = forms.ChoiceField(label="Time zone", error_messages={"invalid_choice": "time zone must be one of the list."})
+    zone = forms.ChoiceField(
+        label="Time zone",
+        error_messages=sentences(
+            "time zone", invalid_choice="time zone must be one of the list, such as Europe/Berlin, not '%(value)s'."
+        ),
+    )
     errors_wake = forms.BooleanField(label="Errors are told in these hours too", required=False)
 
     def __init__(self, owner: Any, channel: Channel | None, data: Any = None) -> None:

@@ -17,6 +17,7 @@ from bots.forms import LIMIT_PREFIX, PREFIX, BotForm, form_for
 from bots.kinds.contract import Kind
 from bots.kinds.parameters import LARGEST, Parameter
 from bots.models import Account, Balance, Bot, Mode
+from bots.sentences import one_of, sentences
 from dashboard import formats
 from markets.models import Market
 
@@ -45,7 +46,11 @@ class OwnBotForm(BotForm):
     """Of the visitor's own accounts; made by own_form_for()."""
 
     days = forms.ChoiceField(
-        label="Tried on the last", choices=list(DAYS.items()), required=False, widget=forms.RadioSelect
+        label="Tried on the last",
+        choices=list(DAYS.items()),
+        required=False,
+        widget=forms.RadioSelect,
+        error_messages=one_of("days", DAYS),
     )
 
     def __init__(self, *args: Any, owner: Any, trying: bool = False, **kwargs: Any) -> None:
@@ -85,13 +90,14 @@ class BacktestForm(OwnBotForm):
         choices=[*DAYS.items(), (ALL, "all there is")],
         required=False,
         widget=forms.RadioSelect,
+        error_messages=one_of("days", [*DAYS, ALL]),
     )
     grid = forms.CharField(
         label="Try several values",
         help_text="A parameter a line, its values behind a colon: lines: 10, 20, 40. Every combination is tried.",
         required=False,
         max_length=2000,
-        error_messages={"max_length": "grid must be at most %(limit_value)d characters long, not %(show_value)d."},
+        error_messages=sentences("grid"),
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
     )
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from bots.forms import SENTENCES
+from bots.sentences import one_of, sentences
 from dashboard import formats, tokens
 from dashboard.api import reference
 from dashboard.models import ApiToken
@@ -26,16 +26,13 @@ class TokenForm(forms.Form):
     name = forms.CharField(
         max_length=60,
         help_text="What it is for, such as the script that uses it.",
-        error_messages=SENTENCES["name"],
+        error_messages=sentences("name"),
     )
     scope = forms.ChoiceField(
         choices=ApiToken.Scope.choices,
         widget=forms.RadioSelect,
         initial=ApiToken.Scope.READ,
-        error_messages={
-            "required": "scope is needed.",
-            "invalid_choice": f"scope must be one of {', '.join(ApiToken.Scope.values)}, not '%(value)s'.",
-        },
+        error_messages=one_of("scope", ApiToken.Scope.values),
     )
     lasts = forms.ChoiceField(
         choices=list(LASTS.items()),

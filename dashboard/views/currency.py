@@ -14,6 +14,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from bots.models import Run
+from bots.sentences import one_of
 from dashboard.scope import Owner
 
 COOKIE = "currency"
@@ -36,11 +37,13 @@ def first(request: HttpRequest, keys: Iterable[str]) -> list[str]:
 class CurrencyForm(forms.Form):
     def __init__(self, owner: Owner, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        own = _currencies(owner)
         self.fields["currency"] = forms.ChoiceField(
-            choices=[("", "The one with most in it"), *((one, one) for one in _currencies(owner))],
+            choices=[("", "The one with most in it"), *((one, one) for one in own)],
             required=False,
             help_text="Which of your currencies the overview and the performance page open with.",
             widget=forms.Select(attrs={"class": "form-select"}),
+            error_messages=one_of("currency", [*own, "empty"]),
         )
 
 

@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from bots.sentences import sentences
 from dashboard.scope import Owner
 from dashboard.views.currency import CurrencyForm, preferred
 
@@ -20,6 +21,13 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = get_user_model()
         fields = ("first_name", "last_name", "email")
+        error_messages = {
+            "first_name": sentences("first name"),
+            "last_name": sentences("last name"),
+            "email": sentences(
+                "email address", invalid="email address must be such as ann@example.org, not '%(value)s'."
+            ),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -27,11 +35,18 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class OwnPasswordForm(PasswordChangeForm):
+    error_messages = PasswordChangeForm.error_messages | {
+        "password_incorrect": "old password must be the one that you log in with now.",
+        "password_mismatch": "new password confirmation must be the same as the new password.",
+    }
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Django's own is a list, which has no place in a line of text.
         self.fields["new_password1"].help_text = " ".join(password_validation.password_validators_help_texts())
         self.fields["old_password"].widget.attrs.pop("autofocus", None)
+        for field in self.fields.values():
+            field.error_messages |= sentences(str(field.label).lower())
         _style(self, {})
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.forms import AuthenticationForm
+from django.forms import BaseForm
 
 from bots import backtests
 from bots.notifications import channels
@@ -39,10 +41,28 @@ def forms(owner, market):
     }
 
 
+def said(answer):
+    """(name, field, sentence) of what is wrong with the fields of the forms on a page, the log-in's apart."""
+    shown = [value for context in answer.context or () for one in context for value in one.values()]
+    forms = {id(one): one for one in shown if isinstance(one, BaseForm) and not isinstance(one, AuthenticationForm)}
+    for form in forms.values():
+        for name, field in form.fields.items():
+            yield from ((name, field, sentence) for sentence in form.errors.get(name, []))
+
+
+def spoken_by_django(field, sentence):
+    """What a password lacks, which it names; a NUL among the ids of rows, which no browser sends."""
+    return sentence.startswith("This password") or (hasattr(field, "queryset") and "Null characters" in sentence)
+
+
 @pytest.mark.parametrize("word", WORDS)
-def test_no_word_in_any_field_is_an_error_of_ours(forms, client, owner, word):
+def test_no_word_in_any_field_is_an_error_of_ours_and_what_is_wrong_names_its_field(forms, client, owner, word):
     """In all fields of a form at once, each of which is read by itself."""
     client.force_login(owner)
     for path, data in forms.items():
         answer = client.post(path, dict.fromkeys(data, word))
         assert answer.status_code < 500, path
+        for name, field, sentence in said(answer):
+            plain = name.removeprefix("param_").removeprefix("limit_")
+            called = (plain, plain.replace("_", " "), str(field.label).lower())
+            assert sentence.startswith(called) or spoken_by_django(field, sentence), (path, name, sentence)

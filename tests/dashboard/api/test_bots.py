@@ -154,7 +154,7 @@ def test_the_sentences_are_those_of_the_form(ask, new, params):
         ({"account": "mine"}, "account", "account must be a valid integer"),
         ({"params": []}, "params", "params must be a valid dictionary, not []."),
         ({"params": PARAMS | {"lower": {"a": 1}}}, "params.lower", "lower must be a number"),
-        ({"name": "a\0b"}, "name", "Null characters"),
+        ({"name": "a\0b"}, "name", "name must be text without NUL"),
     ],
 )
 def test_what_is_wrong_is_told_by_field_and_nothing_is_stored(ask, new, change, field, sentence):

@@ -82,7 +82,7 @@ def test_it_ends_when_it_was_told_to(form):
     [
         ({"name": ""}, "name is needed."),
         ({"name": "x" * 61}, "name must be at most 60 characters long, not 61."),
-        ({"name": "a\0"}, "Null characters"),
+        ({"name": "a\0"}, "name must be text without NUL characters."),
         ({"scope": "everything"}, "scope must be one of read, trade, not 'everything'."),
         ({"lasts": "-1"}, "lasts must be 30, 90 or 365 days, or empty, not '-1'."),
     ],
