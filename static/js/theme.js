@@ -18,6 +18,12 @@
   };
   dark.addEventListener("change", apply);
   addEventListener("storage", apply);
+  // Paper is white.
+  addEventListener("beforeprint", () => {
+    root.dataset.bsTheme = "light";
+    document.dispatchEvent(new CustomEvent("themechange"));
+  });
+  addEventListener("afterprint", apply);
   document.addEventListener("settingchange", apply);
   document.addEventListener("themetoggle", () => {
     const next = root.dataset.bsTheme === "dark" ? "light" : "dark";

@@ -86,6 +86,22 @@ def test_what_cannot_be_tried_shows_no_empty_chart(wide, bot):
     wide.wait_for_function(PAINTED, arg="#preview-equity")
 
 
+def test_paper_shows_all_columns_and_rows_of_a_bot(wide, bot):
+    log_in(wide)
+    wide.goto(f"/bots/{bot.pk}/")
+    wide.set_viewport_size({"width": 718, "height": 1000})  # A4
+    fee = wide.locator("#bot-tables th", has_text="Fee")
+    expect(fee).to_be_hidden()
+    wide.emulate_media(media="print")
+    expect(fee).to_be_visible()
+    expect(wide.locator(".bar")).to_be_hidden()
+    assert wide.locator("#bot-tables").evaluate("one => getComputedStyle(one).contentVisibility") == "visible"
+    rows = wide.locator(".scroll-y, .scroll-x").evaluate_all("all => all.map(one => getComputedStyle(one).overflowY)")
+    assert set(rows) == {"visible"}
+    wide.evaluate("document.documentElement.dataset.bsTheme = 'dark'; dispatchEvent(new Event('beforeprint'))")
+    assert wide.locator("html").get_attribute("data-bs-theme") == "light"
+
+
 @pytest.mark.parametrize("watched", [390], indirect=True)
 def test_a_phone_shows_what_was_made_beside_every_trade_and_position(watched, bot):
     log_in(watched.page)
