@@ -46,6 +46,11 @@ def work_and_die(statements: int) -> bool:
     return not os.WIFSIGNALED(status)
 
 
+def deaths_until_done(most: int) -> int:
+    """How many workers died, each a statement later than the one before, until one found nothing left to do."""
+    return next(statements for statements in range(most) if work_and_die(statements))
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("count", "faults"), [(40, {}), (12, {"time_out_one_in": 3, "repeat": True})], ids=["calm", "timeouts"]
@@ -77,7 +82,7 @@ def test_killed_at_every_step_of_a_stop_it_withdraws_and_sells_once(bot, close, 
     live.advance_due()
     services.stop(bot, close_position=closes)
     close(wandering(30)[22:24])
-    deaths = sum(not work_and_die(statements) for statements in range(90))
+    deaths = deaths_until_done(90)
     assert deaths > 20
     live.advance_due()
     run.refresh_from_db()
@@ -103,7 +108,7 @@ def test_killed_at_every_step_of_a_run_on_a_swap_it_neither_loses_nor_doubles_mo
     run = services.start(short_bot, begin)
     live.kept_engine(run)
     close(candles[:3])
-    deaths = sum(not work_and_die(statements) for statements in range(45))
+    deaths = deaths_until_done(60)
     for _ in range(10):
         live.advance_due()
     backtest = runs.backtest(run.kind, run.params, run.market, 60, run.allocation, candles[:3])
@@ -114,7 +119,7 @@ def test_killed_at_every_step_of_a_run_on_a_swap_it_neither_loses_nor_doubles_mo
     assert holdings(exchange, f"a{account.pk}")["USDT"] == account.balances.get(currency="USDT").free == 9000
     services.stop(short_bot, close_position=True)
     close(candles[3:])
-    deaths += sum(not work_and_die(statements) for statements in range(45))
+    deaths += deaths_until_done(60)
     for _ in range(10):
         live.advance_due()
     run.refresh_from_db()

@@ -10,7 +10,6 @@ import pytest
 from django.db.models import Sum
 
 from bots import live, live_money, services
-from bots.kinds import KINDS
 from bots.models import Bot, Event, FundingPayment, LiveSession, Order, Run, Trade
 from markets.models import Market, SimulatedTransfer
 from markets.simulated_money import deposit, holdings, wallets
@@ -21,8 +20,8 @@ from tests.bots.test_runs import exact, stored, wandering
 
 DEPOSIT = Decimal(10_000)
 KIND_PARAMS = {
-    "futures_position": SHORT | {"take_profit_1": 0.6, "stop_loss": 1.0, "positions": 0},
-    "futures_grid": KINDS["futures_grid"].example | {"lower": 92.0, "upper": 108.0, "direction": "neutral"},
+    "futures_position": SHORT | {"take_profit_1": 1.8, "stop_loss": 3.0, "positions": 0},
+    "futures_grid": {"lower": 92.0, "upper": 108.0, "lines": 9, "direction": "neutral"},
     "grid": {"lower": 92.0, "upper": 108.0, "lines": 12},
 }
 

@@ -21,7 +21,6 @@ from tests.bots.engine.made_up import (
     TERMS,
     candles,
     every_kind,
-    every_margin_kind,
     every_spot_kind,
     fresh,
     led,
@@ -81,9 +80,22 @@ def test_idempotence_bars_that_were_seen_already_change_nothing(slug, data):
 
 @every_kind
 @given(data=st.data())
-def test_replay_the_ledger_follows_from_the_trades(slug, data):
-    engine = fresh(slug, data.draw(PARAMS[slug]))
-    trades = led(engine, data.draw(candles())).trades
+def test_of_every_run_money_fills_and_orders_are_as_promised(slug, data):
+    engine, series = fresh(slug, data.draw(PARAMS[slug])), data.draw(candles())
+    steps = led(engine, series)
+    replay_the_ledger_follows_from_the_trades(engine, steps.trades)
+    conservation_the_exact_book_adds_up(engine, steps.trades)
+    every_fill_lies_within_its_bar(series, steps.trades)
+    working_orders_are_on_their_tick_and_lot_and_not_crossed(engine)
+    if engine.kind.margin:
+        no_loss_exceeds_the_allocation_and_liquidation_is_the_end(engine, steps)
+    else:
+        it_never_spends_more_than_its_allocation_nor_sells_what_it_has_not(engine, steps.trades)
+    if slug in ("grid", "infinity_grid"):
+        a_grid_can_always_pay_for_what_it_wants(engine, steps.notes)
+
+
+def replay_the_ledger_follows_from_the_trades(engine, trades):
     run = engine.run[0]
     assert run["fills"] == len(trades)
     assert run["fees"] == pytest.approx(trades["fee"].sum(), abs=1e-9)
@@ -93,13 +105,10 @@ def test_replay_the_ledger_follows_from_the_trades(slug, data):
     assert run["realized"] == pytest.approx(trades["realized"].sum(), abs=1e-6)
 
 
-@every_kind
-@given(data=st.data())
-def test_conservation_the_exact_book_adds_up(slug, data):
+def conservation_the_exact_book_adds_up(engine, trades):
     """In Decimal, to the last unit: money in = money out + fees + what is held, and nothing has odd digits."""
-    engine = fresh(slug, data.draw(PARAMS[slug]))
     book, spent, fees = Book(Decimal(10_000)), Decimal(0), Decimal(0)
-    for trade in led(engine, data.draw(candles())).trades:
+    for trade in trades:
         price, amount = to_decimal(trade["price"], Decimal("0.01")), to_decimal(trade["amount"], Decimal("0.001"))
         fee = to_decimal(trade["fee"], Decimal("1e-8"))
         assert float(price) == trade["price"]
@@ -114,14 +123,55 @@ def test_conservation_the_exact_book_adds_up(slug, data):
     assert book.cash + book.fees + cost - book.realized == 10_000
 
 
-@every_spot_kind
-@given(data=st.data())
-def test_a_bot_never_spends_more_than_its_allocation_nor_sells_what_it_has_not(slug, data):
-    engine = fresh(slug, data.draw(PARAMS[slug]))
-    trades = led(engine, data.draw(candles())).trades
+def every_fill_lies_within_its_bar(series, trades):
+    bar = np.searchsorted(series.time, trades["time"])
+    limits = trades["type"] == LIMIT
+    assert (series.time[bar] == trades["time"]).all()
+    assert (trades["price"][limits] >= series.low[bar][limits]).all()
+    assert (trades["price"][limits] <= series.high[bar][limits]).all()
+    better = trades["side"] * (trades["limit"] - trades["price"])
+    assert (better[limits] >= 0).all(), "a limit order never fills at a worse price than its own"
+
+
+def working_orders_are_on_their_tick_and_lot_and_not_crossed(engine):
+    wanted = engine.orders[engine.wanted()]
+    price = engine.run["price"][0]
+    limits = wanted[wanted["type"] == LIMIT]
+    buys, sells = limits[limits["side"] == BUY], limits[limits["side"] == SELL]
+    stops = wanted[(wanted["type"] == STOP) | (wanted["type"] == TRAIL)]
+    assert (buys["price"] < price).all()
+    assert (sells["price"] > price).all()
+    assert ((stops["price"] - price) * stops["side"] > 0).all()
+    assert len(set(wanted["sequence"])) == len(wanted)
+    for order in limits:
+        assert float(to_decimal(order["price"], Decimal("0.01"))) == order["price"]
+        assert float(to_decimal(order["amount"], Decimal("0.001"))) == order["amount"]
+
+
+def it_never_spends_more_than_its_allocation_nor_sells_what_it_has_not(engine, trades):
+    """Neither by its trades nor by the orders that work."""
     cash = MONEY - np.cumsum(trades["side"] * trades["price"] * trades["amount"] + trades["fee"])
     assert (cash >= -1e-5).all()
     assert (np.cumsum(trades["side"] * trades["amount"]) >= -1e-9).all()
+    wanted, run = engine.orders[engine.wanted()], engine.run[0]
+    limits = wanted[wanted["type"] == LIMIT]
+    buys, sells = limits[limits["side"] == BUY], limits[limits["side"] == SELL]
+    assert (buys["price"] * buys["amount"]).sum() <= run["cash"] + 1e-5
+    assert sells["amount"].sum() <= run["position"] + 1e-9
+
+
+def no_loss_exceeds_the_allocation_and_liquidation_is_the_end(engine, steps):
+    assert (steps.equity >= -1e-6).all()
+    if LIQUIDATION in steps.trades["type"]:
+        assert steps.trades["type"][-1] == LIQUIDATION
+        assert engine.run["status"][0] == STOPPED
+        assert engine.run["position"][0] == 0.0
+        assert not engine.orders["type"].any()
+
+
+def a_grid_can_always_pay_for_what_it_wants(engine, notes):
+    """Its money is shared out at the start: no order is ever refused, neither when placed nor when filled."""
+    assert not (set(notes["code"].tolist()) - set(engine.kind.notes))
 
 
 @every_spot_kind
@@ -137,63 +187,6 @@ def test_spot_kinds_trade_on_margin_as_on_spot(slug, data):
         assert len(on_margin) == len(on_spot) + 1
         assert engines[1].run["status"][0] == STOPPED
         assert engines[1].run["position"][0] == 0.0
-
-
-@every_margin_kind
-@given(data=st.data())
-def test_on_margin_no_loss_exceeds_the_allocation_and_liquidation_is_the_end(slug, data):
-    engine = fresh(slug, data.draw(PARAMS[slug]))
-    steps = led(engine, data.draw(candles()))
-    assert (steps.equity >= -1e-6).all()
-    if LIQUIDATION in steps.trades["type"]:
-        assert steps.trades["type"][-1] == LIQUIDATION
-        assert engine.run["status"][0] == STOPPED
-        assert engine.run["position"][0] == 0.0
-        assert not engine.orders["type"].any()
-
-
-@every_kind
-@given(data=st.data())
-def test_every_fill_lies_within_its_bar(slug, data):
-    series = data.draw(candles())
-    trades = led(fresh(slug, data.draw(PARAMS[slug])), series).trades
-    bar = np.searchsorted(series.time, trades["time"])
-    limits = trades["type"] == LIMIT
-    assert (series.time[bar] == trades["time"]).all()
-    assert (trades["price"][limits] >= series.low[bar][limits]).all()
-    assert (trades["price"][limits] <= series.high[bar][limits]).all()
-    better = trades["side"] * (trades["limit"] - trades["price"])
-    assert (better[limits] >= 0).all(), "a limit order never fills at a worse price than its own"
-
-
-@every_kind
-@given(data=st.data())
-def test_working_orders_are_affordable_on_their_tick_and_lot_and_not_crossed(slug, data):
-    engine = fresh(slug, data.draw(PARAMS[slug]))
-    led(engine, data.draw(candles()))
-    wanted = engine.orders[engine.wanted()]
-    price, run = engine.run["price"][0], engine.run[0]
-    limits = wanted[wanted["type"] == LIMIT]
-    buys, sells = limits[limits["side"] == BUY], limits[limits["side"] == SELL]
-    stops = wanted[(wanted["type"] == STOP) | (wanted["type"] == TRAIL)]
-    assert (buys["price"] < price).all()
-    assert (sells["price"] > price).all()
-    assert ((stops["price"] - price) * stops["side"] > 0).all()
-    if not engine.kind.margin:
-        assert (buys["price"] * buys["amount"]).sum() <= run["cash"] + 1e-5
-        assert sells["amount"].sum() <= run["position"] + 1e-9
-    assert len(set(wanted["sequence"])) == len(wanted)
-    for order in limits:
-        assert float(to_decimal(order["price"], Decimal("0.01"))) == order["price"]
-        assert float(to_decimal(order["amount"], Decimal("0.001"))) == order["amount"]
-
-
-@pytest.mark.parametrize("slug", ["grid", "infinity_grid"])
-@given(data=st.data())
-def test_a_grid_can_always_pay_for_what_it_wants(slug, data):
-    """Its money is shared out at the start: no order is ever refused, neither when placed nor when filled."""
-    steps = step(fresh(slug, data.draw(PARAMS[slug])), data.draw(candles()))
-    assert not (set(steps.notes["code"].tolist()) - set(KINDS[slug].notes))
 
 
 def test_state_of_another_layout_is_refused():
