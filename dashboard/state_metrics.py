@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import psycopg
+from django.db import DatabaseError
 from django.db.models import Count
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from bots.models import Bot, Order, Run
+from dashboard import readiness
 from markets.models import Feed
 
 
 class State(Collector):
-    """Gauges out of the database, over all users."""
+    """Gauges out of the database, over all users; without it they are left out, and all else is told."""
 
     def collect(self) -> Iterable[Metric]:
+        try:
+            readiness.ask_database()
+            found = list(self._found())
+        except (psycopg.Error, DatabaseError):
+            found = None
+        yield GaugeMetricFamily(
+            "orchestrator_database_up", "Whether the database answers.", value=float(found is not None)
+        )
+        yield from found or ()
+
+    def _found(self) -> Iterable[Metric]:
         bots = GaugeMetricFamily("orchestrator_bots", "Bots by state.", labels=["status"])
         counts = dict(Bot.objects.values_list("status").annotate(Count("pk")))
         for status in Bot.Status.values:

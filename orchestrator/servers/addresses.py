@@ -13,6 +13,15 @@ from orchestrator.servers.lock import Lock
 NO_SERVERS = "No database is running: start `make run` or `manage.py services start`, or set DATABASE_URL."
 # Reserved and never listening, so that a command which needs no database still starts.
 _NOWHERE = "postgres://nobody@127.0.0.1:1/orchestrator"
+# A server that goes without a word, as its machine or the network fails, is given up after half a minute. Otherwise
+# whoever waits for it would do so for a quarter of an hour, or two hours where nothing was on its way.
+_PATIENCE = {
+    "connect_timeout": "10",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
 
 
 def _file() -> Path:
@@ -78,7 +87,7 @@ def database(url: str, variable: str = "DATABASE_URL") -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
         "PORT": str(port or ""),
-        "OPTIONS": dict(parse_qsl(parts.query)),
+        "OPTIONS": {**_PATIENCE, **dict(parse_qsl(parts.query))},
     }
 
 

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+import socket
+
 import pytest
 from django.db import connection
+from prometheus_client.parser import text_string_to_metric_families
 
 from markets.models import Feed
 from tests.dashboard.cast import make_user
 
 
-@pytest.fixture
-def lost_database(transactional_db):
-    """The database is somewhere else, where nothing listens."""
+@pytest.fixture(params=["refused", "silent"])
+def lost_database(transactional_db, request):
+    """The database is somewhere else, where nothing listens, or where somebody does and never says a word."""
     connection.close()
-    port, connection.settings_dict["PORT"] = connection.settings_dict["PORT"], "1"
-    host, connection.settings_dict["HOST"] = connection.settings_dict["HOST"], "127.0.0.1"
-    yield
-    connection.close()
-    connection.settings_dict["PORT"], connection.settings_dict["HOST"] = port, host
+    kept = {name: connection.settings_dict[name] for name in ("HOST", "PORT")}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1] if request.param == "silent" else 1
+        connection.settings_dict.update(HOST="127.0.0.1", PORT=str(port))
+        yield "ConnectionTimeout" if request.param == "silent" else "OperationalError"
+        connection.close()
+    connection.settings_dict.update(kept)
 
 
 def test_alive_asks_for_nothing_else(client, lost_database):
@@ -46,8 +51,18 @@ def test_late_feeds_degrade_but_pages_go_on(client, market):
 def test_without_the_database_it_is_not_ready_and_tells_no_address(client, lost_database):
     answer = client.get("/ready")
     assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
-    assert answer.json()["parts"]["database"] == {"ok": False, "says": "does not answer (OperationalError)"}
+    assert answer.json()["parts"]["database"] == {"ok": False, "says": f"does not answer ({lost_database})"}
+    assert answer.json()["parts"]["feeds"] == {"ok": False, "says": "unknown without the database"}
     assert "127.0.0.1" not in answer.content.decode()
+
+
+def test_without_the_database_what_was_counted_is_told_all_the_same(client, lost_database, monkeypatch):
+    monkeypatch.setenv("METRICS_TOKEN", "right one")
+    text = client.get("/metrics", headers={"Authorization": "Bearer right one"}).content.decode()
+    found = {family.name: family.samples for family in text_string_to_metric_families(text)}
+    assert [sample.value for sample in found["orchestrator_database_up"]] == [0.0]
+    assert found["orchestrator_request_seconds"]
+    assert "orchestrator_bots" not in found
 
 
 def test_metrics_count_requests_and_the_state_of_the_platform(client, bot):
@@ -59,6 +74,7 @@ def test_metrics_count_requests_and_the_state_of_the_platform(client, bot):
     assert 'orchestrator_runs{mode="paper"} 1.0' in text
     assert "orchestrator_open_orders 6.0" in text
     assert "orchestrator_feeds_late 0.0" in text
+    assert "orchestrator_database_up 1.0" in text
 
 
 @pytest.mark.parametrize("given", ["", "Bearer ", "Bearer wrong", "Bearer säge", "token"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 
 from orchestrator.env import EnvError
 from orchestrator.servers import addresses
@@ -14,7 +15,7 @@ def test_an_address_becomes_the_database_settings():
         "PASSWORD": "p@ss",
         "HOST": "db.example.org",
         "PORT": "5433",
-        "OPTIONS": {"sslmode": "require"},
+        "OPTIONS": {**addresses.database("")["OPTIONS"], "sslmode": "require"},
     }
 
 
@@ -29,3 +30,11 @@ def test_an_address_becomes_the_database_settings():
 def test_an_address_that_is_none_is_one_sentence(url, sentence):
     with pytest.raises(EnvError, match=f"^DATABASE_URL {sentence}"):
         addresses.database(url)
+
+
+def test_a_server_that_goes_without_a_word_is_given_up_within_a_minute(db):
+    ours = connection.cursor().connection.info.get_parameters()
+    assert int(ours["connect_timeout"]) == 10
+    assert int(ours["tcp_user_timeout"]) == 30_000
+    idle, interval, count = (int(ours[f"keepalives_{name}"]) for name in ("idle", "interval", "count"))
+    assert idle + interval * count <= 30
