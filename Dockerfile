@@ -29,6 +29,6 @@ COPY static static
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 ORCHESTRATOR_HOME=/var/lib/orchestrator HOST=0.0.0.0
 USER orchestrator
 EXPOSE 8000 8001
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=2)"]
 CMD ["python", "manage.py", "run", "web"]

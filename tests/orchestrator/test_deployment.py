@@ -13,9 +13,11 @@ from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import yaml
 from django.core.management import get_commands
 
 from orchestrator import middleware
+from orchestrator.env import ENV
 from orchestrator.home import PROJECT
 from orchestrator.servers import ports, programs
 from tests.orchestrator.processes import manage, until
@@ -219,6 +221,38 @@ def test_everything_the_image_copies_is_there():
     assert all((PROJECT / name).exists() for name in ours)
     allowed = (PROJECT / ".dockerignore").read_text().split()
     assert all(f"!{name}" in allowed for name in ours)
+
+
+@pytest.fixture(scope="module")
+def services():
+    return yaml.safe_load((PROJECT / "compose.yaml").read_text())["services"]
+
+
+def test_containers_run_the_programs_of_a_server_and_say_when_they_work(services):
+    ours = {name: one for name, one in services.items() if one["image"] == "orchestrator"}
+    run = {one["command"][-1] for name, one in ours.items() if name != "prepare"}
+    assert run == {one.name for one in programs.programs("127.0.0.1", 1, 2, stream_markets=True)}
+    assert {name for name in ours if name != "prepare" and "prepare" not in ours[name]["depends_on"]} == set()
+    known = {variable.name for variable in ENV}
+    assert {name for one in ours.values() for name in one["environment"]} <= known
+    # What is not started anew with those that it has looked up once would ask for containers that are gone.
+    assert all(one["restart"] for one in services["nginx"]["depends_on"].values())
+    assert services["nginx"]["depends_on"].keys() == {"web", "live"}
+    # At the first start its socket answers before there is a database.
+    assert "127.0.0.1" in services["postgres"]["healthcheck"]["test"]
+
+
+def test_no_container_may_more_than_it_needs_or_fills_the_disk_with_its_log(services):
+    for name, one in services.items():
+        assert one["logging"]["options"]["max-size"] == "20m", name
+        assert one["security_opt"] == ["no-new-privileges:true"], name
+        assert one["image"] == "orchestrator" or re.fullmatch(r"[a-z]+:[\d.]+-bookworm", one["image"]), name
+        if one["image"] == "orchestrator":
+            assert (one["read_only"], one["cap_drop"], one["init"]) == (True, ["ALL"], True), name
+    assert [name for name, one in services.items() if "ports" in one] == ["nginx"]
+    assert services["nginx"]["ports"] == ["${LISTEN:-127.0.0.1:8080}:80"]
+    (user,) = re.findall(r"^USER (\w+)$", (PROJECT / "Dockerfile").read_text(), re.MULTILINE)
+    assert user != "root"
 
 
 def test_the_settings_of_a_server_behind_tls_pass_djangos_checks(own_home):
