@@ -1,4 +1,4 @@
-"""A bot's equity over all its runs. Nothing here writes."""
+"""A bot's equity over its runs, those of the mode and currency that it has now. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from django.db.models.functions import Extract
 
 from bots.models import Bot, EquitySnapshot, Run
+from dashboard.figures import its_book
 
 
 class BotCurve(NamedTuple):
@@ -33,14 +34,14 @@ class _Joined(NamedTuple):
 
 
 def bot_curve(bot: Bot, since: datetime | None, now: datetime) -> BotCurve:
-    """The last run's allocation plus the profit and loss of all runs until then, as it is now included.
+    """The last run's allocation plus the profit and loss of the runs until then, as it is now included.
 
     The profit of a run is its equity less its allocation. Those of earlier runs are kept when a next one begins with
     its own allocation, so that no money given or taken back looks like a gain or a loss. base: the value as the period
     began, the allocation when no run had begun. Where snapshots share a second, that of the newest run counts.
     """
     joined = _joined(bot, now)
-    rows = EquitySnapshot.objects.filter(bot=bot, time__lte=now)
+    rows = EquitySnapshot.objects.filter(bot=bot, run__in=joined.shifts, time__lte=now)
     within = rows if since is None else rows.filter(time__gte=since)
     found = within.order_by("run__number", "time").annotate(at=Extract("time", "epoch"))
     points = {int(end.timestamp()): value for end, value in joined.ends if since is None or end >= since}
@@ -54,7 +55,8 @@ def bot_curve(bot: Bot, since: datetime | None, now: datetime) -> BotCurve:
 
 
 def _joined(bot: Bot, now: datetime) -> _Joined:
-    runs = list(Run.objects.filter(bot=bot).order_by("number").values_list("pk", "allocation", "equity", "stopped_at"))
+    own = Run.objects.filter(its_book("", "bot__"), bot=bot).order_by("number")
+    runs = list(own.values_list("pk", "allocation", "equity", "stopped_at"))
     start = float(runs[-1][1] if runs else bot.allocation)
     shifts: dict[int, float] = {}
     ends, gained = [], 0.0
@@ -67,7 +69,9 @@ def _joined(bot: Bot, now: datetime) -> _Joined:
 
 def _before(bot: Bot, since: datetime, joined: _Joined) -> float:
     """The last value known before a period."""
-    earlier = EquitySnapshot.objects.filter(bot=bot, time__lt=since).order_by("-time", "-run__number")
+    earlier = EquitySnapshot.objects.filter(bot=bot, run__in=joined.shifts, time__lt=since).order_by(
+        "-time", "-run__number"
+    )
     known = [
         (time, joined.shifts[run] + equity) for run, time, equity in earlier.values_list("run_id", "time", "equity")[:1]
     ]

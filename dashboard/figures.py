@@ -36,14 +36,26 @@ LATELY_POINTS = 168
 PERIODS: dict[str, int | None] = {"1d": 1, "7d": 7, "30d": 30, "all": None}
 
 
+def its_book(runs: str, bot: str = "") -> Q:
+    """The runs in the mode and currency that a bot has now: one that stands still may be given another account or
+    market, and what it made on paper is no live money. runs, bot: how a query leads to them.
+    """
+    return Q(
+        **{
+            f"{runs}mode": F(f"{bot}account__mode"),
+            f"{runs}market__quote": F(f"{bot}market__quote"),
+        }
+    )
+
+
 def with_figures(bots: QuerySet[Bot]) -> QuerySet[Bot]:
-    """Bots with pnl, trades_count (all runs), and the equity, position and fees of the run that is alive."""
+    """Bots with pnl (runs of its_book()), trades_count (all runs), and what the run that is alive has and was given."""
     alive = Q(runs__status__in=[Run.Status.RUNNING, Run.Status.PAUSED])
     return (
         why.with_halts(bots)
         .select_related("market__exchange", "account")
         .annotate(
-            pnl=Sum(F("runs__equity") - F("runs__allocation"), output_field=DecimalField()),
+            pnl=Sum(F("runs__equity") - F("runs__allocation"), filter=its_book("runs__"), output_field=DecimalField()),
             given=Sum("runs__allocation", filter=alive),
             equity_now=Sum("runs__equity", filter=alive),
             trades_count=Coalesce(Sum("runs__trades_count"), 0),

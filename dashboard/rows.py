@@ -257,7 +257,7 @@ class RunRow(NamedTuple):
     number: int
     status: str
     reason: str
-    mode: str
+    book: str  # its mode and currency
     started: SafeString
     lasted: str
     allocation: str
@@ -267,17 +267,18 @@ class RunRow(NamedTuple):
     trades: str
 
 
-def run_rows(runs: Iterable[Run], market: Market, now: datetime) -> list[RunRow]:
-    return [_run_row(run, market.quote, now) for run in runs]
+def run_rows(runs: Iterable[Run], now: datetime) -> list[RunRow]:
+    """Of runs with their market, which need not be the one that their bot has now."""
+    return [_run_row(run, now) for run in runs]
 
 
-def _run_row(run: Run, currency: str, now: datetime) -> RunRow:
-    pnl = run.equity - run.allocation
+def _run_row(run: Run, now: datetime) -> RunRow:
+    pnl, currency = run.equity - run.allocation, run.market.quote
     return RunRow(
         number=run.number,
         status=run.status,
         reason=run.reason,
-        mode=run.mode,
+        book=f"{run.mode} {currency}",
         started=formats.when(run.started_at, now),
         lasted=formats.duration((run.stopped_at or now) - run.started_at),
         allocation=formats.money(run.allocation, currency),

@@ -19,7 +19,7 @@ TOLD = 100  # latest events, of which the answer why it does not trade is made
 
 
 class BotRow(Row):
-    """Money in quote. pnl: over all runs; equity: of the run that is alive."""
+    """Money in quote. pnl: over all runs in this mode and currency; equity: of the run that is alive."""
 
     id: int
     name: str

@@ -36,7 +36,9 @@ MOST_ORDERS = 400
 MOST_TRADES = 2_000
 EQUITY_POINTS = 1_000
 # The binary engine state stays in the database: no page shows it.
-_RUNS = Prepared(lambda: Run.objects.filter(bot=Given("bot")).defer("state", "orders").order_by("-number"))
+_RUNS = Prepared(
+    lambda: Run.objects.filter(bot=Given("bot")).select_related("market").defer("state", "orders").order_by("-number")
+)
 _POSITIONS = Prepared(lambda: row_columns.positions().filter(bot=Given("bot"), status=Position.Status.OPEN))
 _EVENTS = Prepared(lambda: row_columns.events().filter(bot=Given("bot")).order_by("-id"))
 _TRADES = Prepared(lambda: row_columns.trades().filter(bot=Given("bot")).order_by("-time", "-id"))
@@ -116,11 +118,11 @@ def _run_figures(bot: Any, run: Run | None, now: datetime) -> list[dict[str, Any
             "label": "PnL",
             "value": formats.money_change(bot.pnl, currency),
             "note": formats.percent_change(formats.share(bot.pnl, bot.given or bot.allocation)),
-            "hint": "Equity less allocation, over all runs; open position at the last price.",
+            "hint": "Equity less allocation, over all runs in this mode and currency; open position at the last price.",
         },
         {"label": "Equity", "value": formats.money(bot.equity_now, currency), "note": f"of {_allocation(bot)}"},
     ]
-    if run is None:
+    if run is None or (run.mode, run.market.quote) != (bot.account.mode, currency):
         return figures_
     return [
         *figures_,
@@ -165,7 +167,7 @@ def _tab(request: HttpRequest, bot: Any, tab: str, now: datetime) -> dict[str, A
         return {"page": shown, "log": rows.event_rows(shown.rows, now)}
     if tab == "runs":
         shown = numbered(request.GET, PAGE_SIZE, partial(_RUNS.between, bot=bot.pk))
-        return {"page": shown, "runs": rows.run_rows(shown.rows, bot.market, now)}
+        return {"page": shown, "runs": rows.run_rows(shown.rows, now)}
     if tab == "changes":
         shown = page(request.GET, bot.changes.order_by("-id"), PAGE_SIZE)
         return {"page": shown, "changes": change_rows(shown.rows, now)}

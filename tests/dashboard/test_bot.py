@@ -246,3 +246,19 @@ def test_a_live_account_of_a_simulated_exchange_holds_no_real_money(page, bot):
     assert "Simulated money: it is given" in page(f"/bots/{bot.pk}/start/").text_
     Exchange.objects.update(ccxt_id="binance")
     assert "Real money: it is given" in page(f"/bots/{bot.pk}/start/").text_
+
+
+def test_what_it_made_on_paper_is_no_money_of_its_live_account(page, bot, owner, market):
+    """A bot that stands still may be given another account or a market in another currency."""
+    Run.objects.update(status="stopped", stopped_at=timezone.now())
+    Bot.objects.update(status="stopped")
+    assert "+23.50" in page("/bots/").text_
+    live = Account.objects.create(owner=owner, name="Live", mode="live", exchange=market.exchange)
+    Bot.objects.update(account=live)
+    assert page(f"/api/bots/{bot.pk}?fields=pnl").json() == {"pnl": None}
+    for path in (f"/bots/{bot.pk}/", "/bots/"):
+        assert "+23.50" not in page(path).text_
+    assert page(f"/bots/{bot.pk}/equity.json?period=all").json()["time"] == []
+    runs = page(f"/bots/{bot.pk}/?tab=runs").text_
+    assert "+23.50" in runs
+    assert "paper USDT" in runs
