@@ -5,6 +5,7 @@ On paper and in backtests the engine itself is the broker (bots/engine/simulate.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -33,6 +34,9 @@ class Broker(Protocol):
 
     def withdraw_margin(self, run: Run) -> Transfer:
         """Move what is left of it back."""
+
+    def withdrawn(self, rows: Sequence[Order]) -> list[OrderInfo]:
+        """Of open orders those that are on the book no more though nothing was filled of them that is not booked."""
 
     def go_on(self, after: int, watch: Watch) -> Moment | None:
         """What happened on the market after moment number `after`, executions included; None: nothing yet."""
@@ -65,6 +69,12 @@ class ExchangeBroker:
 
     def withdraw_margin(self, run: Run) -> Transfer:
         return self.trading.withdraw_margin(live_margin.returning_id(run))
+
+    def withdrawn(self, rows: Sequence[Order]) -> list[OrderInfo]:
+        on_book = {info.client_id for info in self.trading.fetch_open_orders()} if rows else set()
+        missing = [row for row in rows if row.client_id not in on_book]
+        found = [(row, self.trading.fetch_order(row.client_id)) for row in missing]
+        return [info for row, info in found if info and info.status == "canceled" and info.filled == row.filled]
 
     def go_on(self, after: int, watch: Watch) -> Moment | None:
         return self.trading.go_on(after, watch)

@@ -93,7 +93,7 @@ def advance(run_id: int, broker: Broker | None = None, until: int | None = None)
             run = Run.objects.select_related("bot", "market__exchange").get(pk=run_id)
             broker = broker or ExchangeBroker.of(run)
             last = _last_candle(run) if until is None else until
-            while _turn(run_id, broker, last, fresh):
+            while _turn(run_id, broker, last, fresh) or _look_over(run_id, broker):
                 turns += 1
         except GatewayError as error:
             _troubled(run_id, str(error))
@@ -159,6 +159,15 @@ def _turn(run_id: int, broker: Broker, last: int, fresh: Fresh) -> bool:
         fresh |= dict.fromkeys(live_ends.finish(run_id), time.monotonic())
         return bool(live_orders.unsettled(run_id)) or live_margin.is_moving(run_id)
     return bool(moment)
+
+
+def _look_over(run_id: int, broker: Broker) -> bool:
+    """Take note of orders that somebody else withdrew on the exchange, which nothing will be heard of any more.
+
+    When all there is to hear was heard: what is on the book then is what the rows say, or somebody took it off.
+    """
+    gone = broker.withdrawn(live_orders.resting(run_id))
+    return bool(gone) and live_turn.lose(run_id, gone)
 
 
 def _next(moment: Moment, session: LiveSession) -> Moment:

@@ -32,6 +32,11 @@ def unsettled(run_id: int) -> list[Order]:
     return sorted(rows, key=lambda row: (row.status == Status.PENDING, row.slot, row.pk))
 
 
+def resting(run_id: int) -> list[Order]:
+    """What is open on the exchange, of a run that goes on."""
+    return list(Order.objects.filter(run=run_id, run__status=Run.Status.RUNNING, status=Status.OPEN))
+
+
 def withdraw(runs: Iterable[int] | QuerySet[Run]) -> None:
     """Mark all orders of runs as to be canceled; inside the caller's transaction, needs no exchange.
 

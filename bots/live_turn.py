@@ -117,10 +117,11 @@ class Turn:
         """The exchange rejected an order, or canceled what was left of it."""
         row = self._row(info.client_id)
         self._feel(reactions.ended(time, price, self._placed(row), _booked(self.run, row)))
-        status = Status.CANCELED if row.filled else Status.REJECTED
+        status = Status.CANCELED if row.filled or not info.reason else Status.REJECTED
         Order.objects.filter(pk=row.pk).update(status=status, updated_at=timezone.now())
         verb = "buy" if row.side == Side.BUY else "sell"
-        sentence = f"The exchange did not {verb} {row.amount.normalize():f} {self.run.market.base}: {info.reason}."
+        why = info.reason or "somebody else withdrew the order there, and the bot goes on without it"
+        sentence = f"The exchange did not {verb} {row.amount.normalize():f} {self.run.market.base}: {why}."
         told = (Event.Level.WARNING, "rejected", sentence, {"order": row.client_id})
         self.events.append(event_row(self.run, told, time_of(time)))
 
@@ -215,10 +216,25 @@ def record(run_id: int, answers: list[Answer]) -> None:
                 # One that is to be canceled by now stays so.
                 Order.objects.filter(pk=row.pk, status=Status.PENDING).update(status=Status.OPEN)
         if refused and run.status != Run.Status.STOPPED:
-            turn = Turn(run, session, kept_engine(run))
-            for info in refused:
-                turn.end(info, int(turn.engine.run["time"][0]), float(turn.engine.run["price"][0]))
-            turn.store()
+            _end_all(run, session, refused)
+
+
+def lose(run_id: int, gone: list[OrderInfo]) -> bool:
+    """Store that orders are over which nobody of us withdrew, unless somebody did meanwhile; whether any were."""
+    with transaction.atomic():
+        run, session = locked(run_id)
+        still_open = {row.client_id for row in live_orders.resting(run_id)}
+        lost = [info for info in gone if info.client_id in still_open]
+        if lost:
+            _end_all(run, session, lost)
+        return bool(lost)
+
+
+def _end_all(run: Run, session: LiveSession, ended: list[OrderInfo]) -> None:
+    turn = Turn(run, session, kept_engine(run))
+    for info in ended:
+        turn.end(info, int(turn.engine.run["time"][0]), float(turn.engine.run["price"][0]))
+    turn.store()
 
 
 def _canceled(row: Order, info: OrderInfo | None) -> None:

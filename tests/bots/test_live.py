@@ -233,6 +233,21 @@ class TestFaults:
         assert not reactions.to_send(live.kept_engine(run)).size
         assert run.cash == bot.allocation
 
+    def test_an_order_that_somebody_else_withdraws_is_told_and_its_slot_is_free(self, bot, close, account):
+        run = services.start(bot, START)
+        close(wandering(30))
+        live.advance_due()
+        theirs, *ours = sorted(on_book(run))
+        SimulatedTrading(bot.market, f"a{account.pk}", f"r{run.pk}", 60, START).cancel_order(theirs)
+        assert live.advance(run.pk) == (1, True)
+        assert live.advance(run.pk) == (0, True)
+        assert rows(run, "canceled") == {theirs}
+        assert rows(run, "open") == on_book(run) == set(ours)
+        run.refresh_from_db()
+        assert len(live.kept_engine(run).wanted()) == len(ours)
+        (told,) = messages(bot, "rejected")
+        assert told.endswith("SOL: somebody else withdrew the order there, and the bot goes on without it.")
+
     def test_while_the_exchange_is_down_nothing_happens_and_then_everything_does(self, bot, close, exchange):
         run = services.start(bot, START)
         close(wandering(30))
