@@ -76,7 +76,9 @@ class Desk:
     def accept(self, request: OrderRequest) -> Resting:
         """Take an order on the book, or reject it."""
         price = float(request.price or 0)
-        order = Resting(request, price, float(request.amount), taker=self._executes_at_once(request, price))
+        # Nobody is filled more than was asked for, nor a part of a lot.
+        amount = float(floor_to_step(float(request.amount), float(self.conditions.lot)))
+        order = Resting(request, price, amount, taker=self._executes_at_once(request, price))
         order.reason = self._refusal(order)
         if order.reason:
             order.status = "rejected"
@@ -229,7 +231,7 @@ class Desk:
             return None
         self._move(side, *exact)
         order.filled = float(round_to_step(order.filled + amount, lot))
-        left = to_decimal(max(order.amount - order.filled, 0.0), terms.lot)
+        left = to_decimal(max(float(floor_to_step(order.amount - order.filled, lot)), 0.0), terms.lot)
         order.status = "open" if left else "closed"
         return self._record(order.request.client_id, exact, left)
 
@@ -250,7 +252,7 @@ class Desk:
         return self._record(LIQUIDATION, (at, abs(position), fee), Decimal(0))
 
     def _part(self, order: Resting, lot: float) -> float:
-        left = float(round_to_step(order.amount - order.filled, lot))
+        left = float(floor_to_step(order.amount - order.filled, lot))
         part = float(floor_to_step(order.amount / self.faults.parts, lot))
         return part if part > 0.0 and 2.0 * part <= left * (1.0 + 1e-9) else left
 

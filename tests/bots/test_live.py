@@ -12,8 +12,9 @@ from django.utils import timezone
 from bots import claims, live, live_money, live_orders, runs, services, why
 from bots.engine import reactions
 from bots.models import Bot, Event, Order, Position, Run, Trade
+from bots.records import moment as time_of
 from markets import candles as store
-from markets.models import Exchange, SimulatedExecution, SimulatedOrder
+from markets.models import Exchange, Market, SimulatedExecution, SimulatedOrder
 from markets.simulated_money import deposit, holdings
 from markets.surface import OrderRequest
 from markets.trading import SimulatedTrading
@@ -247,6 +248,22 @@ class TestFaults:
         assert len(live.kept_engine(run).wanted()) == len(ours)
         (told,) = messages(bot, "rejected")
         assert told.endswith("SOL: somebody else withdrew the order there, and the bot goes on without it.")
+
+    def test_coarser_lots_fill_no_more_than_was_asked_and_a_stop_sells_what_they_let(self, bot, close, market):
+        run = services.start(bot, START)
+        close(wandering(60)[:22])
+        live.advance_due()
+        Market.objects.filter(pk=market.pk).update(lot="0.1")
+        close(wandering(60)[22:])
+        live.advance_due()
+        later = Trade.objects.filter(run=run, time__gte=time_of(START + 22 * MINUTE))
+        assert set(later.values_list("amount", flat=True)) == {Decimal("2.5")}
+        services.stop(bot, close_position=True)
+        close(wandering(61)[60:])
+        live.advance_due()
+        run.refresh_from_db()
+        assert run.status == "stopped"
+        assert 0 < run.position < Decimal("0.1")
 
     def test_while_the_exchange_is_down_nothing_happens_and_then_everything_does(self, bot, close, exchange):
         run = services.start(bot, START)
