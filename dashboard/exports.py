@@ -11,8 +11,8 @@ from dashboard.keyset import Listing
 
 FORMS = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 CHUNK = 65_536
-# A text that begins so is a formula to a spreadsheet.
-_FORMULA = r"'^[=+@\t\r-]'"
+# A text that begins so is a formula to a spreadsheet, in some languages with the wide signs too.
+_FORMULA = r"'^[=+@\t\r\n＝＋－＠-]'"
 # With these as quote and delimiter nothing is ever quoted: JSON writes control characters as escapes.
 _BARE = r"DELIMITER E'\x02', QUOTE E'\x01', ESCAPE E'\x01'"
 

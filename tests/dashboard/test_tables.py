@@ -228,7 +228,7 @@ def test_what_a_bot_realized_is_one_figure_wherever_it_is_told_less_fees(client,
     assert [sum(map(Decimal, one)) for one in sums] == [Decimal("2.8")] * 7
 
 
-@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
 def test_a_name_is_no_formula_in_a_spreadsheet(download, bot, first):
     name = f'{first}HYPERLINK("http://evil.example","x")'
     Bot.objects.update(name=name)
