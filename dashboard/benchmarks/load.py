@@ -13,7 +13,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from celery import current_app
@@ -148,28 +150,33 @@ class Found(NamedTuple):
 def _users(
     running: Platform, users: int, seconds: int, known: dict[str, str], meanwhile: Callable[[], None] | None = None
 ) -> Found:
-    """Have users come and look at pages for so long. Raises CommandError where they could not."""
-    command = [sys.executable, "-m", "locust", "-f", f"{here[0]}/users.py", "--headless", "--json", "--reset-stats"]
+    """Have users come, and once all are there look at pages for so long. Raises CommandError where they could not."""
+    command = [sys.executable, "-m", "locust", "-f", f"{here[0]}/users.py", "--headless", "--json"]
     command += ["--host", f"http://{LOOPBACK}:{running.port}", "-u", str(users), "-r", str(PER_SECOND)]
-    command += ["-t", f"{seconds + -(-users // PER_SECOND)}s", "--loglevel", "ERROR", "--exit-code-on-error", "0"]
+    command += ["-t", f"{seconds + 2 * PATIENCE:.0f}s", "--loglevel", "ERROR", "--exit-code-on-error", "0"]
     began, spent = time.monotonic(), _seconds_of_children()
-    process = subprocess.Popen(
-        command,
-        cwd=home.PROJECT,
-        env={**os.environ, **known},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while meanwhile and process.poll() is None:
-        meanwhile()
-        time.sleep(CANDLE_SECONDS)
-    output, errors = process.communicate()
-    if process.returncode:
-        raise CommandError(f"Locust ended with {process.returncode}: {errors.strip() or 'without a word'}")
+    with TemporaryDirectory() as folder:
+        ready = Path(folder) / "ready"
+        environment = {**os.environ, **known, "LOAD_READY": str(ready), "LOAD_SECONDS": str(seconds)}
+        output, errors, status = _watched(command, environment, ready, meanwhile)
+    if status:
+        raise CommandError(f"Locust ended with {status}: {errors.strip() or 'without a word'}")
     took = time.monotonic() - began
     share = (_seconds_of_children() - spent) / took / (os.cpu_count() or 1)
     return _found(json.loads(output), share)
+
+
+def _watched(
+    command: Sequence[str], environment: Mapping[str, str], ready: Path, meanwhile: Callable[[], None] | None
+) -> tuple[str, str, int]:
+    """Output, errors and status of the users' process; `meanwhile` again and again from when all have logged in."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=home.PROJECT, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        wait_for(lambda: ready.exists() or process.poll() is not None, "users")
+        while meanwhile and process.poll() is None:
+            meanwhile()
+            time.sleep(CANDLE_SECONDS)
+        return *process.communicate(), process.returncode
 
 
 def _seconds_of_children() -> float:

@@ -2,6 +2,8 @@
 
 Run by hand (`locust -f dashboard/load/users.py --host http://127.0.0.1:8000`) they need LOAD_USER and LOAD_PASSWORD;
 with LOAD_ACCOUNT, LOAD_MARKET and LOAD_PRICE they create and start bots too. On loopback only.
+Pages count from when all have logged in, as passwords are slow to check on purpose, then for LOAD_SECONDS if these are
+given; LOAD_READY names a file that is made at that moment.
 """
 
 from __future__ import annotations
@@ -9,7 +11,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections import Counter
 from itertools import count
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +25,9 @@ MOST_USERS = 500
 # Whether each page is asked for as nobody has before, so that nothing can have been kept.
 IS_FRESH = os.environ.get("LOAD_FRESH") == "1"
 LIVE_PORT = os.environ.get("LOAD_LIVE_PORT", "")
+LOGGED_IN, READY, SECONDS = "logged in", os.environ.get("LOAD_READY"), os.environ.get("LOAD_SECONDS")
 _turns = count()
+_here: Counter[str] = Counter()
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
@@ -42,6 +48,16 @@ class _LoggedIn(HttpUser):
         self.client.get("/login/")
         form = {"username": os.environ["LOAD_USER"], "password": os.environ["LOAD_PASSWORD"]}
         self.send("/login/", form, "/login/")
+        _here[LOGGED_IN] += 1
+        if _here[LOGGED_IN] == self.environment.parsed_options.num_users:
+            self._begin()
+
+    def _begin(self) -> None:
+        self.environment.stats.reset_all()
+        if READY:
+            Path(READY).touch()
+        if SECONDS:
+            gevent.spawn_later(float(SECONDS), self.environment.runner.quit)
 
     def open(self, path: str, name: str = "") -> str:
         """The text of a page; one that does not answer with 200 or 304 is a failure of Locust's."""
