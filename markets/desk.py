@@ -213,12 +213,7 @@ class Desk:
         """Trade what is due of an order at the price now; None when the money is not there."""
         terms, side = self.conditions, order.direction
         tick, lot = float(terms.tick), float(terms.lot)
-        price = self.place.price
-        assert price is not None
-        if order.request.type != "limit":
-            price *= 1.0 + side * terms.slippage
-        # What was touched on the way here may lie between two ticks.
-        price = max(float(round_to_step(price, tick)), tick)
+        price = self._price(order, tick)
         if order.request.cost and not order.filled:
             taken = terms.taker if side > 0 else 0.0
             order.amount = float(floor_to_step(float(order.request.cost) / (price * (1.0 + taken)), lot))
@@ -234,6 +229,21 @@ class Desk:
         left = to_decimal(max(float(floor_to_step(order.amount - order.filled, lot)), 0.0), terms.lot)
         order.status = "open" if left else "closed"
         return self._record(order.request.client_id, exact, left)
+
+    def _price(self, order: Resting, tick: float) -> float:
+        """At which an order trades now. A limit holds, also one between two ticks that grew coarser since."""
+        price, side = self.place.price, order.direction
+        assert price is not None
+        limited = order.request.type == "limit"
+        if not limited:
+            price *= 1.0 + side * self.conditions.slippage
+        # What was touched on the way here may lie between two ticks.
+        price = float(round_to_step(price, tick))
+        if limited and side > 0:
+            price = min(price, float(floor_to_step(order.price, tick)))
+        elif limited:
+            price = max(price, float(ceil_to_step(order.price, tick)))
+        return max(price, tick)
 
     def _record(self, client_id: str, exact: tuple[Decimal, Decimal, Decimal], left: Decimal) -> Execution:
         self.last_id += 1

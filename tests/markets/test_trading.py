@@ -125,6 +125,16 @@ def test_it_stops_at_alerts_turns_and_begins_that_it_was_asked_to_tell_of(market
     ]  # fmt: skip
 
 
+def test_a_limit_holds_between_ticks_that_grew_coarser_since(market):
+    close(market, (100, 100, 94, 98), (98, 104, 97, 103))
+    desk = trading(market)
+    desk.create_order(order(price="95.35"))
+    desk.create_order(order("r1-2", side="sell", price="103.15"))
+    market.tick = Decimal("0.5")
+    prices = [moment.executions[0].price for moment in through(trading(market)) if moment.executions]
+    assert prices == [Decimal("95.0"), Decimal("103.5")]
+
+
 def test_market_and_stop_orders_slip_and_pay_as_takers(market):
     close(market, (100, 100, 90, 92))
     desk = trading(market, slippage=0.01)
