@@ -93,4 +93,6 @@ def run_leverage(run: Run) -> float:
 def request_of(row: Order, cost: Decimal) -> OrderRequest:
     kind = _SENT_AS[row.type]
     price = None if kind == "market" else row.price
-    return OrderRequest(row.client_id, kind, row.side, price, row.amount, cost, row.slot)
+    return OrderRequest(
+        row.client_id, kind, row.side, price, row.amount, cost, row.slot, reduce_only=row.tag == "close"
+    )

@@ -78,6 +78,8 @@ class Desk:
         price = float(request.price or 0)
         # Nobody is filled more than was asked for, nor a part of a lot.
         amount = float(floor_to_step(float(request.amount), float(self.conditions.lot)))
+        if request.reduce_only and self.conditions.leverage:
+            amount = min(amount, margin.reducible(request.side, self._holdings()[1]))
         order = Resting(request, price, amount, taker=self._executes_at_once(request, price))
         order.reason = self._refusal(order)
         if order.reason:
@@ -94,6 +96,8 @@ class Desk:
         terms, noise = self.conditions, 1.0 - 1e-9
         if self.faults.rejects(order.request.client_id):
             return "the exchange would not have it"
+        if terms.leverage and order.request.reduce_only and not order.amount:
+            return "there is no position that it would reduce"
         if not order.request.cost:
             if order.amount <= 0 or order.amount < terms.min_amount * noise:
                 return f"its amount {order.amount:.10g} is below the minimum {terms.min_amount:.10g}"

@@ -45,6 +45,11 @@ def funding(position: Decimal, price: float, rate: float) -> Decimal:
     return to_decimal(float(round_to_step(float(position) * price * rate, FEE_STEP)), FEE_UNIT) + 0
 
 
+def reducible(side: str, position: Decimal) -> float:
+    """How much of a position an order of a side closes at most, base."""
+    return max(float(-position if side == "buy" else position), 0.0)
+
+
 def reduces(order: Resting, position: Decimal) -> bool:
     """True for an order that does nothing but close the position, or a part of it."""
     return order.direction * position < 0 and order.amount <= abs(float(position)) * (1.0 + float(NOISE))

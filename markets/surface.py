@@ -122,7 +122,8 @@ class OrderRequest(NamedTuple):
 
     type: limit, market or stop (a market order once `price` is touched, a buy's from below); side: buy or sell; price:
     limit or trigger; amount: base; cost: quote money a market order is for, a buy's fee included, in the place of an
-    amount, or 0; rank: which of several orders at one price goes first, where an exchange lets us say so.
+    amount, or 0; rank: which of several orders at one price goes first, where an exchange lets us say so;
+    reduce_only: on a swap, no more than closes the position there is, whatever the amount says.
     """
 
     client_id: str
@@ -132,6 +133,7 @@ class OrderRequest(NamedTuple):
     amount: Decimal
     cost: Decimal = Decimal(0)
     rank: int = 0
+    reduce_only: bool = False
 
 
 class OrderInfo(NamedTuple):

@@ -276,6 +276,7 @@ def _resting(row: SimulatedOrder) -> Resting:
 
 def _columns(order: Resting) -> dict[str, Any]:
     columns = order.request._asdict()
+    del columns["reduce_only"]  # which counts as the order is accepted
     amount, filled = Decimal(repr(order.amount)), Decimal(repr(order.filled))
     state = {"taker": order.taker, "status": order.status, "reason": order.reason[:200]}
     return columns | state | {"amount": amount, "filled": filled}

@@ -11,6 +11,7 @@ import pytest
 from bots import halts, live, services
 from bots.models import Event, LiveSession, Run, Trade
 from markets.models import SimulatedOrder
+from markets.simulated_money import deposit
 from tests.bots.conftest import GRID, MINUTE, START, bars
 from tests.bots.test_funding import SHORT, expected, rates, short_bot, swap  # noqa: F401 (fixtures)
 from tests.bots.test_live import account, fault, messages, on_book, rows  # noqa: F401 (a fixture)
@@ -48,6 +49,25 @@ class TestEnd:
             services.stop(bot, close_position=False)
         run.refresh_from_db()
         assert run.status == "running"
+
+    @pytest.mark.parametrize("left", ["0", "2"])
+    def test_what_somebody_closed_by_hand_is_not_opened_the_other_way(self, bot, close, rates, account, exchange, left):
+        rates()
+        run = services.start(bot, START)
+        close(bars((100, 100, 100, 100), (100, 100, 90, 90)))
+        live.advance_due()
+        by_hand = -margin(exchange, account, run)["SOL"] - Decimal(left)
+        deposit(exchange, f"a{account.pk}/r{run.pk}", {"SOL": by_hand, "USDT": -90 * by_hand})
+        services.stop(bot, close_position=True)
+        close(bars((90, 90, 90, 90), start=START + 2 * MINUTE))
+        live.advance_due()
+        run.refresh_from_db()
+        assert run.status == "stopped"
+        assert margin(exchange, account, run) == {"USDT": 0, "SOL": 0}
+        assert main(exchange, account) == free(account) > 10_000
+        assert list(Trade.objects.filter(run=run, side="buy").values_list("amount", flat=True)) == [2] * bool(int(left))
+        told = "The exchange did not buy 5.964 SOL: there is no position that it would reduce."
+        assert messages(bot, "rejected") == [told] * (left == "0")
 
     def test_a_grid_closes_what_it_holds_when_it_ends(self, bot, close, rates, account, exchange):
         rates()
