@@ -195,7 +195,7 @@ def latest_trades(owner: Owner) -> list[Any]:
 
 
 class Told(NamedTuple):
-    """An event, and how often one like it was told: of the same bot, code and subject."""
+    """An event, and how often one like it was told: of the same bot and code."""
 
     event: Event
     times: int
@@ -215,16 +215,18 @@ def _told(row: Any) -> Told:
     return Told(row, row.times)
 
 
-# Older warnings are not even looked at; ids and times may be minutes out of step. Through event_owner_attention.
+# Older warnings are not even looked at; ids and times may be minutes out of step. All that is counted is in
+# event_owner_attention; times compared before the limit would have the planner read all events of the week instead.
 _NEEDING_ATTENTION = """
 WITH recent AS (
-  SELECT id, bot_id, code, data ->> 'subject' AS subject FROM bots_event
-  WHERE owner_id = %(owner)s AND level IN ('warning', 'error') AND recorded_at >= %(since)s AND id >= (
+  SELECT id, bot_id, code, recorded_at FROM bots_event
+  WHERE owner_id = %(owner)s AND level IN ('warning', 'error') AND id >= (
     SELECT id FROM bots_event WHERE recorded_at >= %(since)s - interval '10 min' ORDER BY recorded_at LIMIT 1
   )
   ORDER BY id DESC LIMIT %(most)s
 ), told AS (
-  SELECT max(id) AS id, count(*) AS times FROM recent GROUP BY bot_id, code, subject ORDER BY 1 DESC LIMIT %(rows)s
+  SELECT max(id) AS id, count(*) AS times FROM recent WHERE recorded_at >= %(since)s
+  GROUP BY bot_id, code ORDER BY 1 DESC LIMIT %(rows)s
 )
 SELECT e.id, e.bot_id, e.level, e.code, e.message, e.time, e.data, b.name AS bot_name, told.times
 FROM told JOIN bots_event AS e USING (id) LEFT JOIN bots_bot AS b ON b.id = e.bot_id ORDER BY e.id DESC

@@ -33,12 +33,14 @@ class Event(models.Model):
             models.Index("owner", models.F("id").desc(), name="event_owner_id"),
             # the bot page: WHERE bot = ? ORDER BY id DESC
             models.Index("bot", models.F("id").desc(), name="event_bot_id"),
-            # the overview's warnings: WHERE owner = ? AND level IN ('warning', 'error') ORDER BY id DESC
+            # the overview's warnings: WHERE owner = ? AND level IN ('warning', 'error') ORDER BY id DESC;
+            # it counts them by bot and code from here alone
             models.Index(
                 "owner",
                 models.F("id").desc(),
                 name="event_owner_attention",
                 condition=models.Q(level__in=["warning", "error"]),
+                include=["bot", "code", "recorded_at"],
             ),
             # the activity page: WHERE owner = ? AND code = ? ORDER BY id DESC
             models.Index("owner", "code", models.F("id").desc(), name="event_owner_code"),

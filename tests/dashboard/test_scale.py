@@ -98,6 +98,8 @@ def test_every_page_of_a_table_is_read_through_the_index_made_for_it(visit, monk
         if not re.search(index, found):
             wrong[address] = f"{index} is not used:\n{found}"
     assert not wrong, "\n".join(wrong.values())
+    (counted,) = [sql for sql in visit("/") if "AS times" in sql]
+    assert "event_owner_attention" in plan(counted)
 
 
 def test_no_page_takes_more_queries_than_it_may(visit):
