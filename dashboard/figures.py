@@ -6,8 +6,10 @@ less what it was given.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from itertools import accumulate
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -63,15 +65,26 @@ def with_figures(bots: QuerySet[Bot]) -> QuerySet[Bot]:
     )
 
 
-def facets(owner: Owner) -> list[dict[str, Any]]:
-    """How many bots there are of each status, kind and market: what the filters of the list offer."""
-    return _FACETS.rows(owner=owner.pk)
+class Facets(NamedTuple):
+    """What the filters of the list offer. statuses: status -> bots; markets: (number, symbol), by symbol."""
+
+    statuses: Counter[str]
+    kinds: list[str]
+    markets: list[tuple[int, str]]
 
 
-def _facets() -> QuerySet[Any, Any]:
+def facets(owner: Owner) -> Facets:
+    statuses, kinds, markets = Counter[str](), set[str](), dict[int, str]()
+    for status, kind, market, symbol, count in _FACETS.rows(owner=owner.pk):
+        statuses[status] += count
+        kinds.add(kind)
+        markets[market] = symbol
+    return Facets(statuses, sorted(kinds), sorted(markets.items(), key=itemgetter(1, 0)))
+
+
+def _facets() -> QuerySet[Any, tuple[Any, ...]]:
     bots = Bot.objects.owned_by(Given("owner")).order_by()
-    rows = bots.values("status", "kind", "market_id", "market__symbol").annotate(count=Count("pk"))
-    return rows.order_by("market__symbol", "kind")
+    return bots.values_list("status", "kind", "market_id", "market__symbol").annotate(count=Count("pk"))
 
 
 _FACETS = Prepared(_facets)

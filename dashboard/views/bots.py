@@ -78,10 +78,10 @@ def bots(request: HttpRequest) -> HttpResponse:
         "modes": [mode for mode in Mode.values if mode != Mode.REPLAY],
         "chosen": chosen,
         "filtered": any(chosen.values()),
-        "total": sum(facet["count"] for facet in found),
-        "statuses": [(status, _count(found, "status", status)) for status in Bot.Status.values],
-        "kinds": [(kind, rows.kind_label(kind)) for kind in sorted({facet["kind"] for facet in found})],
-        "markets": sorted({(facet["market_id"], facet["market__symbol"]) for facet in found}, key=lambda row: row[1]),
+        "total": found.statuses.total(),
+        "statuses": [(status, found.statuses[status]) for status in Bot.Status.values],
+        "kinds": [(kind, rows.kind_label(kind)) for kind in found.kinds],
+        "markets": found.markets,
         "simulated": any(bot.account.mode == "paper" for bot in shown.rows),
     }
     return render(request, "dashboard/_bots_live.html" if wants_fragment(request) else "dashboard/bots.html", context)
@@ -110,7 +110,3 @@ def _listed(filters: tuple[str, ...], sort: str, start: int, stop: int) -> Prepa
         return figures.sorted_by(shown, SORTS, sort).defer(*UNSHOWN)
 
     return Prepared(build)
-
-
-def _count(found: list[dict[str, Any]], column: str, value: str) -> int:
-    return sum(facet["count"] for facet in found if facet[column] == value)
