@@ -33,7 +33,7 @@ MOVERS = 6
 ATTENTION = 6
 WARNINGS = 2_000
 SPARKLINE_HOURS = 7 * 24
-LATELY_POINTS = 168
+LATELY_POINTS = 84  # on 96 pixels: each costs a look into an index
 # Period switch of the equity curves: name -> days, None for all.
 PERIODS: dict[str, int | None] = {"1d": 1, "7d": 7, "30d": 30, "all": None}
 
