@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import uvloop
@@ -35,17 +35,21 @@ def until(condition):
 @contextmanager
 def served(application):
     """A real server on a free port, in a thread with a loop of its own."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        stopped = asyncio.Event()
-        application.loop, application.stopped = runner.get_loop(), stopped
-        thread = threading.Thread(target=runner.run, args=[application.serve("127.0.0.1", 0, stopped)])
-        thread.start()
-        until(lambda: application.listening)
-        try:
-            yield application
-        finally:
-            application.loop.call_soon_threadsafe(stopped.set)
-            thread.join(PATIENCE)
+
+    async def serve():
+        application.loop, application.stopped = asyncio.get_running_loop(), asyncio.Event()
+        await application.serve("127.0.0.1", 0, application.stopped)
+
+    thread = threading.Thread(target=uvloop.run, args=[serve()])
+    thread.start()
+    until(lambda: application.listening)
+    try:
+        yield application
+    finally:
+        with suppress(RuntimeError):  # the test has stopped it, and the loop is closed
+            application.loop.call_soon_threadsafe(application.stopped.set)
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
 
 
 @pytest.fixture
