@@ -52,6 +52,8 @@ _start()
 import django  # noqa: E402  settings are read here, so the servers come first
 from django.conf import settings  # noqa: E402
 
+from orchestrator.observability import counted  # noqa: E402
+
 django.setup()
 # Pages name static files as they lie in the sources, which no collectstatic has to precede.
 settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -77,6 +79,14 @@ def pytest_collection_finish() -> None:
     """What was imported and collected is there to the end, and nothing in it is garbage: nobody looks through it."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def no_counts_of_the_dead():
+    """What processes that a test started have counted nobody reads after it, and each file takes milliseconds."""
+    yield
+    for path in counted.ended():
+        path.unlink(missing_ok=True)
 
 
 def pytest_unconfigure() -> None:

@@ -20,10 +20,11 @@ import psutil
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connection
-from prometheus_client import CollectorRegistry, multiprocess
+from prometheus_client import CollectorRegistry
 from redis import Redis
 
 from orchestrator import home, warming
+from orchestrator.observability import metrics
 from orchestrator.servers import ports, programs
 from orchestrator.servers.ports import LOOPBACK
 from orchestrator.servers.supervisor import Program, Supervisor
@@ -49,9 +50,7 @@ class Platform:
 
     def registry(self) -> CollectorRegistry:
         """What all of them have counted."""
-        found = CollectorRegistry()
-        multiprocess.MultiProcessCollector(found, path=str(self.counts))  # type: ignore[no-untyped-call]
-        return found
+        return metrics.registry(str(self.counts))
 
 
 @contextmanager

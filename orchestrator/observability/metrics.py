@@ -10,8 +10,9 @@ import os
 import socket
 from pathlib import Path
 
-import psutil
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, multiprocess, values
+
+from orchestrator.observability import counted
 
 # Containers count their processes from 1 each, and may share the folder.
 values.ValueClass = values.MultiProcessValue(lambda: f"{socket.gethostname()}-{os.getpid()}")  # type: ignore[no-untyped-call]
@@ -41,19 +42,19 @@ PAGE_STORE = Counter("orchestrator_page_store", "Pages looked for in front of Dj
 POOL = Gauge("orchestrator_pool", "Database connections of the web processes.", ["figure"], multiprocess_mode="livesum")
 
 
-def registry() -> CollectorRegistry:
-    """All metrics, over all processes of this machine."""
+class _Counts(multiprocess.MultiProcessCollector):
+    """Reads while no file is taken away."""
+
+    def collect(self) -> list[Metric]:
+        with counted.reading(Path(self._path)):
+            return list(super().collect())  # type: ignore[no-untyped-call]
+
+
+def registry(folder: str | None = None) -> CollectorRegistry:
+    """All metrics, over all processes of this machine; or of those that count into another folder."""
     found = CollectorRegistry()
-    multiprocess.MultiProcessCollector(found)  # type: ignore[no-untyped-call]
+    _Counts(found, path=folder)  # type: ignore[no-untyped-call]
     return found
-
-
-def forget_ended() -> None:
-    """Take what is no more out of the gauges: processes of this machine that have ended, by kill -9 perhaps."""
-    for path in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob(f"gauge_*_{socket.gethostname()}-*.db"):
-        process = path.stem.rpartition("-")[2]
-        if process.isdigit() and not psutil.pid_exists(int(process)):
-            path.unlink(missing_ok=True)
 
 
 def forget_this_process() -> None:

@@ -16,7 +16,8 @@ from django.utils import timezone
 from prometheus_client import CollectorRegistry
 
 from orchestrator.models import Finding, Sample
-from orchestrator.observability.metrics import SECONDS, forget_ended, registry
+from orchestrator.observability import counted
+from orchestrator.observability.metrics import SECONDS, registry
 
 KEEP_DAYS = 7
 # Prometheus' name of a metric -> (what it is called here, the label that names the row).
@@ -77,7 +78,7 @@ def page_store() -> dict[str, int]:
 
 def take() -> int:
     """Store what changed since the last sample of this machine; rows written."""
-    forget_ended()
+    counted.gather_ended()
     host = socket.gethostname()[:100]
     known = _latest(Sample.objects.filter(host=host))
     fresh = [

@@ -6,8 +6,9 @@ import pytest
 from django.utils import timezone
 
 from orchestrator.models import Finding, Sample
-from orchestrator.observability import samples
+from orchestrator.observability import counted, samples
 from orchestrator.observability.metrics import SECONDS, TASKS
+from tests.orchestrator.processes import forked
 
 TASK = "tests.sampled"
 
@@ -41,6 +42,22 @@ def test_what_was_counted_is_sampled_once(db):
     # The query of the first sample counts as well, so it is not nothing: but this task did nothing more.
     samples.take()
     assert Sample.objects.filter(name=TASK).count() == 1
+
+
+def count(word):
+    TASKS.labels(TASK, word).observe(0.02)
+
+
+def test_what_ended_processes_counted_stays_and_their_files_do_not(db):
+    for word in ("one", "two", "one"):
+        forked(count, word).join()
+    assert len({path.stem.rpartition("-")[2] for path in counted.ended()}) >= 3
+    before = samples.current()["task", TASK]
+    assert before[-1] >= 3
+    for _ in range(2):
+        counted.gather_ended()
+        assert samples.current()["task", TASK] == before
+        assert not list(counted.ended())
 
 
 def test_two_samples_tell_what_lies_between(db):
