@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from bots.models import Event
+from dashboard.system import jobs
 from dashboard.system.audit import Check, Grade, checks
 from orchestrator import notify
 from orchestrator.models import BrokenBudget
@@ -24,7 +25,7 @@ _GATE = 0x62756467  # key of the advisory lock
 
 def watch(now: datetime) -> list[Event]:
     """Note what is broken, tell what has been for LONG, close what holds again; the events that were written."""
-    found = checks(samples.between(now - LOOK_BACK, now), now)
+    found = checks(samples.between(now - LOOK_BACK, now), now, jobs.ask())
     judged = {check.subject[:200] for check in found}
     broken = {check.subject[:200]: check for check in found if check.grade is Grade.BROKEN}
     with transaction.atomic(), connection.cursor() as cursor:

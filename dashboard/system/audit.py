@@ -53,10 +53,10 @@ class Check:
     advice: str = ""
 
 
-def checks(summaries: Iterable[Summary], now: datetime) -> list[Check]:
+def checks(summaries: Iterable[Summary], now: datetime, broker: jobs.Broker) -> list[Check]:
     """Everything there is to judge, the worst first. summaries: of the time that is looked at."""
     rows = list(summaries)
-    found = [*_times(rows), *_findings(now), *_feeds(now), *_tables(now), *_jobs(now), *_pool()]
+    found = [*_times(rows), *_findings(now), *_feeds(now), *_tables(now), *_jobs(now, broker.workers), *_pool()]
     order = [Grade.BROKEN, Grade.WARNING, Grade.GOOD]
     return sorted(found, key=lambda check: order.index(check.grade))
 
@@ -114,8 +114,7 @@ def _tables(now: datetime) -> Iterator[Check]:
     )
 
 
-def _jobs(now: datetime) -> Iterator[Check]:
-    workers = jobs.workers()
+def _jobs(now: datetime, workers: list[str] | None) -> Iterator[Check]:
     value = "the broker does not answer" if workers is None else f"{len(workers)} answer"
     grade = Grade.GOOD if workers else Grade.BROKEN
     yield Check("Workers", value, "≥ 1", grade, "Start one: nothing trades without.")

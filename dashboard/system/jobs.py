@@ -39,6 +39,20 @@ class Job:
         return bool(self.last and self.last > now + NOTED_AFTER)
 
 
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """What it answered: names of workers, and messages that none has taken; None where it did not."""
+
+    workers: list[str] | None
+    waiting: int | None
+
+
+def ask() -> Broker:
+    """Once for all that is shown: it takes PING_SECONDS at least."""
+    answered = workers()
+    return Broker(answered, None if answered is None else waiting())
+
+
 def jobs() -> list[Job]:
     enabled = PeriodicTask.objects.filter(enabled=True).select_related("interval").order_by("name")
     return [Job(one.name, one.task, _period(one), one.last_run_at, one.total_run_count) for one in enabled]

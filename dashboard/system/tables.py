@@ -35,14 +35,14 @@ class Table:
         object.__setattr__(self, "cells", [list(zip(row, numeric, strict=True)) for row in self.rows])
 
 
-def all_tables(summaries: list[Summary], now: datetime) -> list[Table]:
+def all_tables(summaries: list[Summary], now: datetime, broker: jobs.Broker) -> list[Table]:
     return [
         _times("requests", "Pages", Sample.Metric.REQUEST, summaries, "No page was asked for.", _page_store()),
         _times("tasks", "Tasks", Sample.Metric.TASK, summaries, "No task ran: is there a worker?"),
         _times("queries", "Queries", Sample.Metric.QUERY, summaries, "None."),
         _times("cycles", "Trading cycles", Sample.Metric.CYCLE, summaries, "No bot saw a candle."),
         _findings(now),
-        _jobs(now),
+        _jobs(now, broker),
         _processes(now),
         _pool(),
         _cache(),
@@ -76,8 +76,8 @@ def _findings(now: datetime) -> Table:
     return Table("findings", "Slow and repeated", columns, rows, "Nothing was slow in the last days.")
 
 
-def _jobs(now: datetime) -> Table:
-    workers, waiting = jobs.workers(), jobs.waiting()
+def _jobs(now: datetime, broker: jobs.Broker) -> Table:
+    workers, waiting = broker.workers, broker.waiting
     says = "The broker does not answer." if workers is None else f"{len(workers)} workers answer: {', '.join(workers)}."
     queue = "" if waiting is None else f" {waiting:,} messages wait."
     columns = [("Job", False), ("Every", False), ("Last", False), ("Next", False), ("Starts", True)]

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from dashboard import parameters
-from dashboard.system import audit, tables
+from dashboard.system import audit, jobs, tables
 from orchestrator.observability import samples
 
 # Name in the address -> hours.
@@ -28,11 +28,12 @@ def system(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     period = parameters.choice(request.GET, "period", PERIODS, "1h")
     summaries = samples.between(now - timedelta(hours=PERIODS[period]), now)
+    broker = jobs.ask()
     context: dict[str, Any] = {
         "nav": "system",
         "periods": list(PERIODS),
         "period": period,
-        "checks": audit.checks(summaries, now),
-        "tables": tables.all_tables(summaries, now),
+        "checks": audit.checks(summaries, now, broker),
+        "tables": tables.all_tables(summaries, now, broker),
     }
     return render(request, "dashboard/system.html", context)

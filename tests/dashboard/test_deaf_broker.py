@@ -50,6 +50,7 @@ def test_the_system_page_says_soon_that_the_broker_does_not_answer(client, bot, 
     text = client.get("/system/").content.decode()
     assert seconds() < MOST_SECONDS
     assert "the broker does not answer" in text
+    assert "The broker does not answer." in text
 
 
 def test_a_backtest_is_stored_and_left_to_the_schedule(client, bot, deaf, seconds, caplog):

@@ -19,6 +19,7 @@ from orchestrator.observability.metrics import SECONDS
 from orchestrator.observability.samples import Summary
 from tests.dashboard.cast import make_user
 
+NOBODY = jobs.Broker([], 0)  # it answers, and no worker does
 SLOW = Summary("request", "bots", 50, 20.0, 150.0, 300.0)
 
 
@@ -30,7 +31,7 @@ def staff(client, db):
 
 
 def graded(grade, summaries=()):
-    return {check.subject: check for check in audit.checks(summaries, timezone.now()) if check.grade is grade}
+    return {check.subject: check for check in audit.checks(summaries, timezone.now(), NOBODY) if check.grade is grade}
 
 
 def test_the_page_is_for_staff_alone(client, owner):
@@ -52,7 +53,7 @@ def test_the_page_shows_pages_tasks_findings_jobs_feeds_and_tables(client, staff
 
 
 def test_a_page_over_its_budget_is_broken_and_comes_first(db):
-    first = audit.checks([SLOW], timezone.now())[0]
+    first = audit.checks([SLOW], timezone.now(), NOBODY)[0]
     assert (first.subject, first.grade) == ("Page bots", Grade.BROKEN)
     assert first.value == "p95 150.0 ms of 50"
     assert "Page rare" not in graded(Grade.BROKEN, [Summary("request", "rare", 3, 900, 900, 900)])

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from dashboard.system import visits
+from dashboard.system import jobs, visits
 from dashboard.system.audit import Check, Grade, checks
 from orchestrator.commands import SentenceCommand, bad_input
 from orchestrator.observability import samples
@@ -30,7 +30,7 @@ class Command(SentenceCommand):
         hours, now = options["hours"], timezone.now()
         if not 1 <= hours <= 24 * samples.KEEP_DAYS:
             raise bad_input(f"--hours must be from 1 to {24 * samples.KEEP_DAYS}, not {hours}.")
-        found = checks(samples.between(now - timedelta(hours=hours), now), now)
+        found = checks(samples.between(now - timedelta(hours=hours), now), now, jobs.ask())
         found += _visited(options["visit"]) if options["visit"] else []
         if options["json"]:
             self.stdout.write(json.dumps({"hours": hours, "checks": [asdict(one) for one in found]}))
