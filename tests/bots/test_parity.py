@@ -18,7 +18,7 @@ from tests.bots.realistic import CAPITAL, DATA, EXCHANGE, FILES, capital, import
 from tests.bots.test_funding import paid
 from tests.bots.test_runs import exact, stored
 
-BEFORE, SHOWN = 3000, 600  # candles that are history when the bot starts, enough for a model; that it sees
+BEFORE, SHOWN = 3000, 450  # candles that are history when the bot starts, enough for a model; that it sees
 LINES = 10_000  # of a file, more than are looked at; files are imported whole in the tests of that
 
 

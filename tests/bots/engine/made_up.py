@@ -92,7 +92,7 @@ def infinity_grid_params(draw) -> dict:
     lower = draw(st.sampled_from([40.0, 90.0, 105.0]))
     params = {
         "lower": lower,
-        "grid_profit": draw(st.sampled_from([0.3, 1.0, 7.0])),
+        "grid_profit": draw(st.sampled_from([0.6, 1.0, 7.0])),
         "window": draw(st.integers(1, 6)),
     }
     return params | conditions(draw, lower * 0.97, 120.0)
