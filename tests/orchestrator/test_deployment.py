@@ -271,3 +271,4 @@ def test_every_command_and_program_that_operations_names_is_there():
     assert programs_named.split(",") == [one.name for one in programs.programs("127.0.0.1", 1, 2)]
     unit = (PROJECT / "deploy/orchestrator@.service").read_text()
     assert "ExecStart=/opt/orchestrator/.venv/bin/python manage.py run %i\n" in unit
+    assert "\nKillMode=mixed\n" in unit
