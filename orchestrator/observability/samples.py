@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
@@ -79,7 +78,7 @@ def page_store() -> dict[str, int]:
 def take() -> int:
     """Store what changed since the last sample of this machine; rows written."""
     counted.gather_ended()
-    host = socket.gethostname()[:100]
+    host = counted.place()
     known = _latest(Sample.objects.filter(host=host))
     fresh = [
         Sample(host=host, metric=key.metric, name=key.name, buckets=buckets)

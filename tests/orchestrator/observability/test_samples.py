@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
 from datetime import timedelta
 
 import pytest
@@ -58,6 +61,39 @@ def test_what_ended_processes_counted_stays_and_their_files_do_not(db):
         counted.gather_ended()
         assert samples.current()["task", TASK] == before
         assert not list(counted.ended())
+
+
+def test_containers_that_share_a_folder_sample_it_once(db, monkeypatch, tmp_path):
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path))
+    for name in ("first", "second", "first"):
+        monkeypatch.setattr(counted.socket, "gethostname", lambda name=name: name)
+        TASKS.labels(TASK, "done").observe(0.02)
+        samples.take()
+    assert set(Sample.objects.values_list("host", flat=True)) == {"first"}
+    assert Sample.objects.filter(name=TASK).count() == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "hours_ago", "is_kept"),
+    [
+        ("gauge_livesum_{here}-{alive}", 0, True),
+        ("gauge_livesum_{here}-{alive}", 999_999, False),  # before that process began: it has the number of another
+        ("gauge_livesum_{here}-{ended}", 0, False),
+        ("gauge_livesum_another_one-{alive}", 0, True),
+        ("gauge_livesum_another_one-{alive}", 2, False),
+        ("histogram_{here}-{alive}", 0, True),
+        ("histogram_another_one-ended", 999_999, True),
+    ],
+)
+def test_files_of_processes_that_have_ended_are_told(monkeypatch, tmp_path, name, hours_ago, is_kept):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    path = tmp_path / (name.format(here=socket.gethostname(), alive=os.getpid(), ended=ended.pid) + ".db")
+    path.touch()
+    then = max(path.stat().st_mtime - 3600 * hours_ago, 0)
+    os.utime(path, (then, then))
+    assert list(counted.ended()) == ([] if is_kept else [path])
 
 
 def test_two_samples_tell_what_lies_between(db):
