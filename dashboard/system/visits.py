@@ -26,12 +26,28 @@ from dashboard.system.plans import Query
 from orchestrator import cache
 from orchestrator.observability.tally import repeated, shape
 
-# Pages that a user looks at; {bot}, {market}: one that the user has.
+# Pages that a user looks at, and what programs read; {bot}, {market}: one that the user has.
 ADDRESSES = (
-    "/", "/equity.json", "/performance/", "/bots/", "/bots/{bot}/", "/bots/{bot}/chart.json", "/bots/{bot}/equity.json",
+    "/", "/equity.json", "/equity/", "/performance/", "/performance/correlation/", "/performance.csv",
+    "/bots/", "/bots/{bot}/", "/bots/{bot}/chart.json", "/bots/{bot}/equity.json", "/bots/{bot}/equity/",
+    "/bots/{bot}/edit/", "/bots/new/",
     "/positions/", "/trades/", "/trades/?bot={bot}", "/orders/", "/orders/?state=all", "/activity/",
-    "/activity/?level=attention", "/backtests/", "/markets/", "/markets/{market}/", "/markets/{market}/chart.json",
+    "/activity/?level=attention", "/positions.csv", "/trades.csv", "/orders.csv", "/activity.csv",
+    "/backtests/", "/backtests/new/", "/backtests/compare/",
+    "/markets/", "/markets/{market}/", "/markets/{market}/chart.json", "/markets/{market}/candles/", "/search/?q=a",
+    "/settings/", "/settings/accounts/", "/settings/tokens/", "/settings/channels/", "/settings/channels/new/",
+    "/api/accounts", "/api/backtests", "/api/bots", "/api/bots/{bot}", "/api/exchanges",
+    "/api/markets", "/api/markets/{market}", "/api/markets/{market}/candles", "/api/markets/{market}/ticker",
+    "/api/orders", "/api/positions", "/api/stats", "/api/strategies", "/api/trades",
 )  # fmt: skip
+# View -> the policy by which all of it is kept: a view that does not even ask the cache has lost it too.
+KEPT = {
+    **dict.fromkeys(
+        ("overview", "bots", "bot", "positions", "trades", "orders", "activity", "backtests", "markets", "market"),
+        "pages",
+    ),
+    "performance": "performance",
+}
 _ADVICE = "Load rows with the page's own query, make the index that its query names, look at the cache's policy."
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 # A page may change between two visits, each minute does; not between all of them.
@@ -87,6 +103,8 @@ def _judged(get: Callable[[str], int], address: str, large: frozenset[str]) -> I
             yield Breach(view, f"{table} is read without an index", shape(query.sql))
     for policy in _lost(get, address, first):
         yield Breach(view, "computed anew at every visit", f"policy {policy}")
+    if KEPT.get(view) not in {None, *(policy for policy, _ in first)}:
+        yield Breach(view, "not asked of the cache", f"policy {KEPT[view]}")
 
 
 def _lost(get: Callable[[str], int], address: str, first: cache.Noticed) -> list[str]:

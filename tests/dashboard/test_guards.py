@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from io import StringIO
 
@@ -9,11 +10,13 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
+from django.urls import resolve
 
 from bots import load
 from bots.models import Bot
-from dashboard import rows
+from dashboard import rows, urls
+from dashboard.api import application, paging
 from dashboard.system import visits
 from orchestrator.cache.store import Store
 from orchestrator.models import Finding
@@ -34,28 +37,39 @@ def test_no_page_breaks_a_rule_and_a_dropped_index_is_caught_with_its_view_table
     assert list(map(str, visits.breaches(owner))) == []
     assert not Session.objects.exists()
 
-    connection.cursor().execute("DROP INDEX trade_owner_mode_time")
-    ((view, what, query),) = visits.breaches(owner, ["/trades/", "/positions/", "/orders/"])
-    assert (view, what) == ("trades", "bots_trade is read without an index")
-    assert 'FROM "bots_trade"' in query
-    assert "'paper'" not in query  # its shape, without what was asked for
+    for index, address, view, table in (
+        ("trade_bot_time", "/bots/{bot}/", "bot", "bots_trade"),
+        ("trade_bot_time", "/bots/{bot}/chart.json", "bot-chart", "bots_trade"),
+        ("trade_owner_mode_time", "/trades/", "trades", "bots_trade"),
+    ):
+        dropped = transaction.savepoint()
+        connection.cursor().execute(f"DROP INDEX {index}")
+        found = visits.breaches(owner, [address, "/positions/", "/orders/"])
+        assert {(one.view, one.what) for one in found} == {(view, f"{table} is read without an index")}
+        assert all(f'FROM "{table}"' in one.detail for one in found)
+        assert all("'paper'" not in one.detail for one in found)  # its shape, without what was asked for
+        transaction.savepoint_rollback(dropped)
 
 
-def test_a_query_for_every_row_is_caught_with_its_view_and_query(visited, monkeypatch):
-    plain = rows.bot_row
+@pytest.mark.parametrize(
+    ("address", "module", "name"), [("/bots/?sort=name", rows, "bot_row"), ("/api/bots?sort=name", paging, "_row")]
+)
+def test_a_query_for_every_row_is_caught_with_its_view_and_query(visited, monkeypatch, address, module, name):
+    plain = getattr(module, name)
 
-    def asks_again(bot, *args):  # as if what a row shows were not in the query of the page
-        Bot.objects.get(pk=bot.pk)
-        return plain(bot, *args)
+    def asks_again(*args):  # as if what a row shows were not in the query of the page
+        Bot.objects.filter(pk=visited.pk).exists()
+        return plain(*args)
 
-    assert visits.breaches(visited, ["/bots/"]) == []
-    monkeypatch.setattr(rows, "bot_row", asks_again)
-    ((view, what, query),) = visits.breaches(visited, ["/bots/?sort=name"])
-    assert (view, what) == ("bots", "one query 8 times")
+    place, view = address.partition("?")[0], resolve(address.partition("?")[0]).view_name
+    assert visits.breaches(visited, [place]) == []
+    monkeypatch.setattr(module, name, asks_again)
+    ((found, what, query),) = visits.breaches(visited, [address])
+    assert (found, what) == (view, "one query 8 times")
     assert query.startswith("SELECT") and '"bots_bot"."id" = %s' in query  # noqa: PT018
     # The middleware has told the same of the visit itself.
     seen = Finding.objects.get(kind=Finding.Kind.REPEATED_QUERY)
-    assert (seen.place, seen.user, seen.count, seen.statement) == ("bots", visited, 8, query)
+    assert (seen.place, seen.user, seen.count, seen.statement) == (view, visited, 8, query)
 
 
 def test_a_cache_that_keeps_nothing_is_caught_with_its_view_and_policy(visited, monkeypatch):
@@ -69,6 +83,34 @@ def test_a_cache_that_keeps_nothing_is_caught_with_its_view_and_policy(visited, 
     monkeypatch.setattr(Store, "write", forgets_pages)
     found = visits.breaches(visited, ["/bots/?sort=name", "/performance/"])
     assert list(map(str, found)) == ["bots: computed anew at every visit: policy pages"]
+
+
+@pytest.mark.parametrize("view", ["bots", "orders", "markets"])
+def test_a_view_that_does_not_ask_the_cache_is_caught_with_its_policy(visited, monkeypatch, view):
+    (pattern,) = [one for one in urls.urlpatterns if getattr(one, "name", None) == view]
+    monkeypatch.setattr(pattern, "callback", inspect.unwrap(pattern.callback))
+    found = visits.breaches(visited, ["/bots/", "/orders/", "/markets/"])
+    assert list(map(str, found)) == [f"{view}: not asked of the cache: policy pages"]
+
+
+# What no visit opens: it changes something, is of a row that not every user has, or shows nothing of a user's.
+UNVISITED = {
+    "halt", "release", "bots-bulk", "bot-action", "backtest-cancel", "backtest-again", "backtest-delete",
+    "market-watch", "settings-currency", "settings-password", "revoke-api-token", "channel-test",
+    "channel-pause", "channel-delete", "logout", "backtest", "backtest-curve", "backtest-chart", "channel",
+    "positions-ndjson", "trades-ndjson", "orders-ndjson", "activity-ndjson", "system", "manifest",
+    "service-worker", "offline", "health", "ready", "metrics", "login", "api-reference",
+}  # fmt: skip
+
+
+def test_every_page_is_visited_or_named_as_one_that_is_not():
+    opened = {address.partition("?")[0].format(bot=1, market=1) for address in visits.ADDRESSES}
+    visited = {resolve(address).view_name for address in opened}
+    assert {one.name for one in urls.urlpatterns if getattr(one, "name", None)} - UNVISITED <= visited
+    schema = application.api.get_openapi_schema(path_prefix="/api/")["paths"]
+    lists = {path for path, one in schema.items() if "get" in one and "{" not in path}
+    # Of one book, which must be named, as the pages show it.
+    assert lists - {"/api/health", "/api/equity-curve", "/api/performance"} <= opened
 
 
 def test_the_audit_visits_the_pages_of_a_user(visited, monkeypatch):
