@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
-
 from bots import limits, prospects, records
 from bots.kinds.parameters import ParamsError
 from bots.models import Account, Balance, Mode
@@ -29,9 +27,10 @@ def facts(form: OwnBotForm, market: Market, free: Decimal | None) -> list[dict[s
     except ParamsError:
         return []
     if not any(name.startswith("param_") for name in form.errors):
-        least = prospects.least_allocation(kind, read, terms)
+        least = prospects.least_allocation(kind, read, terms, market.last)
         if least is not None:
-            found.append(fact("Least investment", f"{_upward(least)} {market.quote}", "for the market's least order"))
+            value = f"{formats.number(least, prospects.digits_shown(least))} {market.quote}"
+            found.append(fact("Least investment", value, "for the market's least order"))
     found += _most(form, market, params or {}, free)
     if any(name.startswith("param_") for name in form.errors):
         return found
@@ -72,11 +71,6 @@ def _most(form: OwnBotForm, market: Market, params: Mapping[str, Any], free: Dec
         if room < most:
             most, note = room, f"max_exposure of {account.name}"
     return [fact("Most investment", f"{formats.money(most, market.quote)} {market.quote}", note)]
-
-
-def _upward(money: float) -> str:
-    digits = 2 if money >= 1 else 8
-    return formats.number(float(np.ceil(money * 10**digits) / 10**digits), digits)
 
 
 def _span(ends: tuple[float, float]) -> str:

@@ -5,13 +5,12 @@ holds V / p base, so the order between two neighbours p and p (1 + q) is V (1/p 
 up, bought back on the way down. A rise by one level sells V q quote worth; a cycle earns V q² / (1 + q), q of what its
 buy cost.
 
-Funding: V is bought at the start, and V (1 − 1/(1 + q)) is reserved for each of the N levels down to the lowest price,
-N = ln(P1 / lowest) / ln(1 + q).
+Funding: V is bought at the start, and V (1 − 1/(1 + q)) is reserved for each of the levels down to the lowest price, as
+much more or less as rounding to the tick makes the level cost.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -136,16 +135,25 @@ def want(run: Any, orders: Any, setup: Any, params: Any, notes: Any, level: floa
 
 
 @kernel
+def reserve(run: Any, setup: Any, params: Any) -> float:
+    """What the buys of all levels down to the lowest price cost, without fees, as a multiple of the constant value."""
+    share, level = 0.0, -1.0
+    at = level_price(run, setup, params, level)
+    while at >= params[_LOWER]:
+        share += at / (run["memory"][_FIRST_PRICE] * params[_RATIO] ** level)
+        level -= 1.0
+        at = level_price(run, setup, params, level)
+    return share * (1.0 - 1.0 / params[_RATIO])
+
+
+@kernel
 def begin(run: Any, orders: Any, setup: Any, params: Any, notes: Any) -> None:
     """Share the money between what is bought now and what is reserved for the way down."""
-    price, ratio = run["price"], params[_RATIO]
+    price = run["price"]
     fee = 1.0 + max(setup["maker"], setup["taker"])
-    levels = max(math.floor(math.log(price / params[_LOWER]) / math.log(ratio)), 0.0)
     run["memory"][_FIRST_PRICE] = price
-    if level_price(run, setup, params, -levels - 1.0) >= params[_LOWER]:
-        levels += 1.0  # rounded to the tick it is the lower price
-    bought, reserve = dearest(setup, price) / price, levels * (1.0 - 1.0 / ratio)
-    run["memory"][_VALUE] = setup["allocation"] / (fee * (bought + reserve))
+    bought = dearest(setup, price) / price
+    run["memory"][_VALUE] = setup["allocation"] / (fee * (bought + reserve(run, setup, params)))
     note(run, notes, STARTED, -1, run["memory"][_VALUE])
     place(run, orders, setup, notes, market_slot(params), MARKET, BUY, 0.0, run["memory"][_VALUE] / price, START)
     alarm(run, orders, market_slot(params) + conditions.SLOTS, SELL, params[_LOWER], BELOW)

@@ -115,19 +115,20 @@ def vector(params: Params, terms: Terms) -> Column:
 def check(params: Params, terms: Terms, allocation: float) -> Problems:
     problems: Problems = {}
     # What is left of the activation when the price turns at once: both fees must fit in.
-    least = (1.0 + params.sell_activation / 100.0) * (1.0 - params.sell_distance / 100.0) - 1.0
-    if params.sell_activation and least <= 2.0 * terms.taker:
+    turn = (1.0 + params.sell_activation / 100.0) * (1.0 - params.sell_distance / 100.0) - 1.0
+    if params.sell_activation and turn <= 2.0 * terms.taker:
         problems["sell_activation"] = (
             f"sell_activation must leave more than the two fees of {100 * terms.taker:.3g} % after a turn of "
-            f"{params.sell_distance:.3g} %, not {100 * least:.3g} %: raise it or lower sell_distance."
+            f"{params.sell_distance:.3g} %, not {100 * turn:.3g} %: raise it or lower sell_distance."
         )
     if params.buy_limit and params.buy_activation and params.buy_limit < params.buy_activation:
         problems["buy_limit"] = (
             f"buy_limit must be at least buy_activation ({params.buy_activation:.15g}), not {params.buy_limit:.15g}."
         )
-    if allocation < terms.min_cost:
+    least = terms.min_cost * (1.0 + terms.slippage) * (1.0 + terms.taker)
+    if allocation < least:
         problems["allocation"] = (
-            f"allocation must be at least the market's minimum order {terms.min_cost:.15g}, not {allocation:.15g}."
+            f"allocation must be at least the market's minimum order with its fee, {least:.8g}, not {allocation:.15g}."
         )
     return problems
 

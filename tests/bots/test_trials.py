@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from decimal import Decimal
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bots import prospects, runs, trials
+from bots import prospects, records, runs, trials
+from bots.engine.run import Engine
+from bots.engine.simulate import step
 from bots.engine.types import BEST, LIMIT, PATHS, WORST, Terms
 from bots.kinds import KINDS
 from bots.kinds.parameters import ParamsError
 from bots.records import terms_of
+from markets.series import Candles
 from tests.bots.conftest import GRID, bars
 
 SPOT = Terms(tick=0.01, lot=0.0001, min_amount=0.0001, min_cost=5.0, maker=0.001, taker=0.001, fee_step=1e-8)
@@ -57,6 +64,36 @@ def test_every_kind_says_how_it_begins_and_what_it_needs(kind):
     least = prospects.least_allocation(kind, params, terms)
     assert "allocation" not in kind.check(params, terms, least)
     assert "allocation" in kind.check(params, terms, least * 0.995)
+    assert prospects.least_allocation(kind, params, terms, 100.0) >= least
+
+
+STEPS = {"infinity_grid": {"grid_profit": 3.0, "window": 5}, "grid": {"lines": 9}, "futures_grid": {"lines": 9}}
+
+
+@hypothesis.settings(max_examples=60)
+@given(
+    slug=st.sampled_from(list(STEPS)),
+    price=st.sampled_from([0.02, 1.7, 64_000.0]),
+    tick=st.sampled_from([1e-5, 1e-4, 1e-3]),
+    lot=st.sampled_from([1e-3, 0.1, 1.0]),
+    least=st.sampled_from([(0.0, 0.0), (5.0, 0.0), (0.0, 10.0)]),
+    low=st.floats(0.6, 0.95),
+    high=st.floats(1.05, 1.6),
+)
+def test_with_the_least_money_all_orders_down_to_the_lowest_price_are_placed(slug, price, tick, lot, least, low, high):
+    """tick: over the price; lot: in quote; least: amount in lots, value in quote."""
+    kind, (amount, value) = KINDS[slug], least
+    tick, lot = (float(f"1e{round(math.log10(step))}") for step in (tick * price, lot / price))
+    price, low, high = (round(one / tick) * tick for one in (price, price * low, price * high))
+    terms = Terms(tick, lot, lot * amount, value, maker=0.001, taker=0.002, margin=kind.margin, maintenance=0.005)
+    params = kind.read(STEPS[slug] | ({"lower": low} if slug == "infinity_grid" else {"lower": low, "upper": high}))
+    money = prospects.least_allocation(kind, params, terms, price)
+    engine = Engine.new(kind, params, terms, money)
+    moves = [(0, price, price, price, price, 0.0), (60_000, price, price, low, low, 0.0)]
+    moves += [(120_000, low, price, low, price, 0.0)]
+    steps = step(engine, Candles.from_rows(moves))
+    assert [note for note in steps.notes if note["code"] in records.ENGINE_NOTES] == []
+    assert len(steps.trades) or len(engine.wanted())
 
 
 def test_a_grid_begins_with_what_it_buys_at_once_and_an_order_a_grid():

@@ -176,11 +176,14 @@ def _check_size(params: Exits, terms: Terms, allocation: float) -> Problems:
             "size_quote": f"size_quote must be at most the allocation times the leverage ({most:.15g}), "
             f"not {params.size_quote:.15g}."
         }
-    sizes = {"quote": params.size_quote or most, "equity": most * params.size_equity / 100.0, "risk": most}
+    # Margin and fee together take the allocation; a size in quote holds the fee of a buy.
+    net = most / (1.0 + params.leverage * terms.taker)
+    quote = (params.size_quote or most) / (1.0 + terms.taker)
+    sizes = {"quote": min(net, quote), "equity": net * params.size_equity / 100.0, "risk": net}
     if sizes[params.size_by] < terms.min_cost:
         return {
             "allocation": f"allocation must make a position of the market's minimum order {terms.min_cost:.15g}, "
-            f"not one of {sizes[params.size_by]:.15g}."
+            f"not one of {sizes[params.size_by]:.6g}."
         }
     return {}
 

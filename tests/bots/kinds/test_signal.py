@@ -312,7 +312,7 @@ def test_a_ladder_is_read(text, expected):
         (
             {"size_equity": 0.5},
             "allocation",
-            "allocation must make a position of the market's minimum order 10, not one of 5.",
+            "allocation must make a position of the market's minimum order 10, not one of 4.995.",
         ),
         ({"take_profit": "1, 2, 3, 4, 5"}, "take_profit", "take_profit must have at most 4 targets, not 5."),
         ({"take_profit": "2: 60, 3: 60"}, "take_profit", "take_profit must share out at most 100 %, not 120 %."),
