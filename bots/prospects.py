@@ -95,7 +95,7 @@ def _begins(kind: Kind, params: Any, terms: Terms, price: float, allocation: flo
     its first position, as far as that is known."""
     candles, low = flat_candle(0, price), getattr(params, "lower", price)
     if low < price and kind.observe is None:
-        candles = Candles.from_rows([(0, *[price] * 4, 0.0), (1, price, price, low, low, 0.0)])
+        candles = Candles.from_rows([(0, price, price, price, price, 0.0), (1, price, price, low, low, 0.0)])
     engine = Engine.new(kind, params, terms, allocation)
     told = step(engine, candles, unseen(kind)).notes
     if np.isin(told["code"], REFUSED_FOR_MONEY).any():

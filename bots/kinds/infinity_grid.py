@@ -143,7 +143,7 @@ def reserve(run: Any, setup: Any, params: Any) -> float:
         share += at / (run["memory"][_FIRST_PRICE] * params[_RATIO] ** level)
         level -= 1.0
         at = level_price(run, setup, params, level)
-    return share * (1.0 - 1.0 / params[_RATIO])
+    return float(share * (1.0 - 1.0 / params[_RATIO]))
 
 
 @kernel
