@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 
 from bots import limits
 from bots.kinds import KINDS
-from bots.models import Account, Bot, Event, Halt, Run
+from bots.models import Account, Bot, Event, Halt, Position, Run
 from orchestrator import notify
 
 GATE = 0x68616C74  # key of the advisory lock
@@ -90,11 +90,21 @@ def require_room(account: Account, bot: Bot, quote: str, wanted: Decimal) -> Non
 
 
 def taken(account: Account, quote: str, besides: Bot | None) -> Decimal:
-    """Quote money that the positions of an account's bots that are alive may be worth, but for one bot."""
+    """Quote money that the positions of an account's bots that are alive may be worth, but for one bot.
+
+    What stopped bots kept counts with what it is worth, until somebody dismisses it.
+    """
     runs = Run.objects.filter(bot__account=account, market__quote=quote).exclude(status=Run.Status.STOPPED)
     if besides is not None and besides.pk is not None:
         runs = runs.exclude(bot=besides)
-    return sum((exposure(*row) for row in _constants(runs)), Decimal(0))
+    return sum((exposure(*row) for row in _constants(runs)), _kept(account, quote))
+
+
+def _kept(account: Account, quote: str) -> Decimal:
+    """What the kept positions of an account are worth at the last price, or cost where there is none."""
+    rows = Position.objects.filter(bot__account=account, status=Position.Status.KEPT, market__quote=quote)
+    figures = rows.order_by().values_list("amount", "market__last", "average_price")
+    return sum((amount * (Decimal(repr(last)) if last else paid) for amount, last, paid in figures), Decimal(0))
 
 
 def _constants(runs: QuerySet[Run]) -> QuerySet[Run, tuple[Any, ...]]:

@@ -166,5 +166,6 @@ def _end(run: Run, status: str, reason: str) -> None:
     writes.end(run, status, reason)
     rows.update([run], "status", "reason", "stopped_at")
     rows.update([run.bot], "status", "reason", "updated_at")
+    writes.let_go([run])
     if run.mode != Mode.REPLAY:
         notify.changed([notify.bot_topic(run.bot.owner_id, run.bot_id)])

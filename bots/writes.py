@@ -154,7 +154,19 @@ def _write_ends(ended: Sequence[Outcome]) -> None:
         if not told:
             follows = outcome.run.pk in warned or any(event.code == DRAWDOWN for event in outcome.events)
             outcome.events.append(end_event(outcome.run, last.time if last else timezone.now(), follows))
+    let_go([outcome.run for outcome in ended])
     rows.update([outcome.run.bot for outcome in ended], "status", "reason", "updated_at")
+
+
+def let_go(ended: Sequence[Run]) -> None:
+    """What ended runs still hold is kept by their account. On a swap on paper it is settled, with the margin."""
+    left = [run for run in ended if run.position]
+    if not left:
+        return
+    settled = [run for run in left if run.market.type == "swap" and run.mode != Mode.LIVE]
+    rows_ = Position.objects.filter(status=Position.Status.OPEN)
+    rows_.filter(run__in=settled).update(status=Position.Status.CLOSED, closed_at=timezone.now())
+    rows_.filter(run__in=left).update(status=Position.Status.KEPT)
 
 
 def after_drawdown(ended: Sequence[Run]) -> set[int]:

@@ -29,6 +29,7 @@ def order_rows(orders: Iterable[Order], now: datetime) -> list[OwnerOrderRow]:
 
 
 class OwnerPositionRow(NamedTuple):
+    pk: int
     position: rows.PositionRow
     realized: SafeString
     closed: SafeString
@@ -38,6 +39,7 @@ def position_rows(positions: Iterable[Position], now: datetime) -> list[OwnerPos
     """Positions with bot and market selected; realized in quote, less fees."""
     return [
         OwnerPositionRow(
+            position.pk,
             rows.position_row(position, now),
             formats.money_change((position.realized - position.fees) or None, position.market.quote),
             formats.when(position.closed_at, now),

@@ -20,6 +20,7 @@ from dashboard.views import (
     curves,
     halt,
     installed,
+    kept_positions,
     markets,
     overview,
     performance,
@@ -48,6 +49,7 @@ urlpatterns = [
     path("bots/<int:bot_id>/<slug:name>/", bot_actions.bot_action, name="bot-action"),
     path("bots/<int:bot_id>/chart.json", bot.bot_chart_json, name="bot-chart"),
     path("bots/<int:bot_id>/equity.json", bot.bot_equity_json, name="bot-equity"),
+    path("positions/<int:position_id>/dismiss/", kept_positions.dismiss, name="position-dismiss"),
     # Positions, trades, orders, activity; each as a page and as files
     *(path(f"{name}/", tables.table, {"name": name}, name=name) for name in tables.TABLES),
     *(

@@ -57,6 +57,7 @@ OWNERS = {
     "bot-equity",
     "bot-equity-table",
     "bot-action",
+    "position-dismiss",
     "revoke-api-token",
     "channel",
     "channel-test",
@@ -97,6 +98,7 @@ def address(name, bot):
     first = {
         "bot": bot.pk,
         "market": bot.market_id,
+        "position": 1,
         "backtest": Backtest.objects.values_list("pk", flat=True).first(),
     }.get(name.partition("-")[0])
     if name.partition("-")[0] == "channel":

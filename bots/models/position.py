@@ -13,6 +13,8 @@ from markets.models import Market, price_field
 class Position(models.Model):
     class Status(models.TextChoices):
         OPEN = "open"
+        KEPT = "kept"  # of a run that is over: no bot looks after it, and it counts until it is dismissed
+        DISMISSED = "dismissed"
         CLOSED = "closed"
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="positions", db_index=False)

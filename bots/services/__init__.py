@@ -7,6 +7,7 @@ from bots.services.accounts import deposit, open_paper_account
 from bots.services.changing import Change, change, foresee
 from bots.services.configuration import ALIVE, FIXED_WHILE_ALIVE, configure, name_taken, plain_params, validate
 from bots.services.ends import end_live, ending, stop
+from bots.services.kept import dismiss
 from bots.services.lifecycle import new_run, now_of, pause, resume, start, withdraw
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "change",
     "configure",
     "deposit",
+    "dismiss",
     "end_live",
     "ending",
     "foresee",

@@ -30,7 +30,7 @@ class PositionRow(Row):
     market: int
     symbol: str
     mode: str
-    status: Literal["open", "closed"]
+    status: Literal["open", "kept", "dismissed", "closed"]
     side: Literal["long", "short"]
     amount: Exact
     average_price: Exact
@@ -64,7 +64,7 @@ COLUMNS = {
 
 
 class PositionsAsked(Paged):
-    status: Literal["open", "closed", "all"] = "open"
+    status: Literal["open", "kept", "dismissed", "closed", "all"] = "open"
     mode: Literal["paper", "live"] | None = None
     bot: Id | None = None
     market: Id | None = None
@@ -92,8 +92,8 @@ def _owned(request: HttpRequest) -> QuerySet[Position]:
 
 
 def _valued(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with what it is worth at the last price, if the market has one and it is open."""
-    if row["last"] is None or row["status"] != Position.Status.OPEN:
+    """A row with what it is worth at the last price, if the market has one and it is still held."""
+    if row["last"] is None or row["status"] not in (Position.Status.OPEN, Position.Status.KEPT):
         return row | {"value": None, "unrealized": None}
     last = Decimal(repr(row["last"]))
     direction = -1 if row["side"] == "short" else 1

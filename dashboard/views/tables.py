@@ -36,7 +36,7 @@ TABLES = {
     "positions": Table(
         "Positions", "position", row_columns.positions, listings.positions,
         listings.position_filters, owner_rows.position_rows,
-        {"state": [("open", "Open"), ("closed", "Closed")],
+        {"state": [("open", "Open"), ("kept", "Kept by the account"), ("closed", "Closed"), ("dismissed", "Dismissed")],
          "side": [("", "Long and short"), ("long", "Long"), ("short", "Short")]},
         "No bot holds anything. A position opens with the first order that is filled.",
     ),

@@ -8,13 +8,13 @@ from decimal import Decimal
 import pytest
 from django.db import connections
 
-from bots import services
+from bots import runs, services
 from bots.forms import form_for
 from bots.guards import Guarded
-from bots.models import Account, Bot, Event, Run
+from bots.models import Account, Bot, Event, Position, Run
 from bots.services import Refused
 from markets.models import Market
-from tests.bots.conftest import GRID, START
+from tests.bots.conftest import GRID, START, bars
 
 
 def make_bot(account, market, name="Grid", allocation=1000, **limited) -> Bot:
@@ -139,3 +139,24 @@ def test_two_starts_at_once_cannot_pass_together(tight, market):
         alive = Run.objects.exclude(status="stopped")
         assert alive.count() == 1
         services.stop(alive.get().bot, close_position=False)
+
+
+def test_what_a_stopped_bot_kept_counts_until_it_is_dismissed(tight, market, close):
+    one, two = make_bot(tight, market, "One"), make_bot(tight, market, "Two")
+    run = services.start(one, START)
+    close(bars((100, 101, 99, 100), (100, 100, 91, 92)))
+    runs.advance_due()
+    services.stop(one, close_position=False)
+    run.refresh_from_db()
+    kept = Position.objects.get(run=run)
+    assert (kept.status, kept.amount > 7) == ("kept", True)
+    Market.objects.update(last=90.0)
+    told = f"this bot may hold 1000 and the account's other bots {(run.position * 90).normalize():f}."
+    assert refused(services.start, two).endswith(told)
+    services.dismiss(kept, "ann")
+    services.start(two)
+    with pytest.raises(Refused, match=r"SOL is not one that was kept, or was dismissed already\."):
+        services.dismiss(kept, "ann")
+    message = f"The kept position of {run.position.normalize():f} SOL is dismissed by ann: it counts no more."
+    assert Event.objects.get(code="dismissed").message == message
+    assert tight.balances.get(currency="SOL").free == run.position

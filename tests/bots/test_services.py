@@ -309,7 +309,7 @@ def test_what_is_less_than_a_lot_of_today_is_kept_and_told(bot, account, trading
         f"Stopped: its orders are withdrawn, its position is sold but for {left} SOL, which is too little for the "
         "market and is kept."
     )
-    assert free(account, "SOL") == trading.position == trading.positions.get(status="open").amount
+    assert free(account, "SOL") == trading.position == trading.positions.get(status="kept").amount
 
 
 @pytest.mark.parametrize("really", [False, True], ids=["paper", "live"])

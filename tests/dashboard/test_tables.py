@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from bots.models import Bot, Event, Order, Position, Run, Trade
 from dashboard import listings
-from tests.dashboard.cast import make_bot, make_market
+from tests.dashboard.cast import make_bot, make_market, make_user
 
 TABLES = ("positions", "trades", "orders", "activity")
 
@@ -281,3 +281,22 @@ def test_what_people_and_exchanges_write_is_text_on_every_page(page, owner, mark
         text = page(path).text_
         assert hostile[:3] not in text, path
         assert "&lt;b onclick" in text, path
+
+
+def test_a_kept_position_is_shown_as_kept_until_its_owner_dismisses_it(client, page, two):
+    first, second = two
+    Position.objects.filter(bot=first).update(status="kept")
+    assert set(bots_of(page("/positions/"))) == {"Beta"}
+    shown = page("/positions/?state=kept")
+    assert set(bots_of(shown)) == {"Alpha"}
+    address = re.search(r'href="(/positions/\d+/dismiss/)"', shown.text_)[1]
+    assert "Nothing is sold: the account still holds it." in page(address).text_
+    assert client.post(address).headers["Location"] == "/positions/?state=kept"
+    assert Position.objects.get(bot=first).status == "dismissed"
+    assert set(bots_of(page("/positions/?state=dismissed"))) == {"Alpha"}
+    open_one = Position.objects.get(bot=second)
+    assert client.post(f"/positions/{open_one.pk}/dismiss/").status_code == 404
+    client.force_login(make_user("stranger"))
+    Position.objects.filter(bot=second).update(status="kept")
+    assert client.post(f"/positions/{open_one.pk}/dismiss/").status_code == 404
+    assert Position.objects.get(bot=second).status == "kept"
