@@ -178,7 +178,7 @@ def _open_positions() -> QuerySet[Position]:
 
 def _latest_trades() -> QuerySet[Trade, Any]:
     latest = Listing("bots_trade", ("time", "id"), (("t.owner_id = %s", (Given("owner"),)),), {"mode": Mode.values})
-    ids = latest.ids(TRADES, None, newest_first=True)
+    ids = latest.ids(TRADES, None, descending=True)
     return row_columns.trades().filter(pk__in=ids).order_by("-time", "-id")
 
 

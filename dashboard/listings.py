@@ -10,7 +10,7 @@ from django.http import QueryDict
 
 from bots.models import Event, Mode, Order, Position, Side
 from dashboard import parameters
-from dashboard.keyset import Listing, Where
+from dashboard.keyset import Listing, Where, between, equal
 from dashboard.scope import Owner, Scope, chosen, scope
 
 # So many rows are read and sorted faster than anybody notices; more are read in the order of an index.
@@ -56,7 +56,7 @@ def event_filters(query: QueryDict) -> dict[str, Any]:
 def trades(query: QueryDict, owner: Owner) -> tuple[Listing, int | None]:
     """The listing, and how many rows it has where that is known without counting them."""
     wanted, found = trade_filters(query), scope(query, owner)
-    where = [*_owned(owner), *_sided(wanted), *_between("t.time", wanted)]
+    where = [*_own(owner, wanted), *between("t.time", wanted["from"], wanted["to"])]
     branches: Mapping[str, Sequence[Any]] = {"mode": Mode.values}  # trade_owner_mode_time
     if found.runs is not None:
         where.append(("t.run_id = ANY(%s)", (found.runs,)))
@@ -70,7 +70,7 @@ def trades(query: QueryDict, owner: Owner) -> tuple[Listing, int | None]:
 
 def orders(query: QueryDict, owner: Owner) -> tuple[Listing, None]:
     wanted, found = order_filters(query), scope(query, owner)
-    where = [*_owned(owner), *_sided(wanted), *_between("t.created_at", wanted)]
+    where = [*_own(owner, wanted), *between("t.created_at", wanted["from"], wanted["to"])]
     # order_owner_status, order_bot_status
     branches: dict[str, Sequence[Any]] = {**_few_bots(found), "status": ORDER_STATES[wanted["state"]]}
     if found.runs is not None:
@@ -80,7 +80,7 @@ def orders(query: QueryDict, owner: Owner) -> tuple[Listing, None]:
 
 def positions(query: QueryDict, owner: Owner) -> tuple[Listing, None]:
     wanted, found = position_filters(query), scope(query, owner)
-    where = [*_owned(owner), *_sided(wanted), *_between("t.opened_at", wanted)]
+    where = [*_own(owner, wanted), *between("t.opened_at", wanted["from"], wanted["to"])]
     where.append(("t.status = %s", (wanted["state"],)))  # position_owner_opened, position_bot_status
     if found.runs is not None:
         where.append(("t.run_id = ANY(%s)", (found.runs,)))
@@ -90,7 +90,7 @@ def positions(query: QueryDict, owner: Owner) -> tuple[Listing, None]:
 def events(query: QueryDict, owner: Owner) -> tuple[Listing, None]:
     """Newest recorded first. Those of no bot, as deposits are, belong to no run: a filter on runs leaves them out."""
     wanted, found = event_filters(query), scope(query, owner)
-    where = [*_owned(owner), *_between("t.recorded_at", wanted), *_ids_between(wanted)]
+    where = [*_own(owner, wanted), *between("t.recorded_at", wanted["from"], wanted["to"]), *_ids_between(wanted)]
     if wanted["level"]:
         # event_owner_attention; written as the index has it, or the planner does not see that it serves.
         levels = ", ".join(f"'{level}'" for level in LEVELS[wanted["level"]])
@@ -102,12 +102,13 @@ def events(query: QueryDict, owner: Owner) -> tuple[Listing, None]:
     return Listing("bots_event", ("id",), tuple(where), _few_bots(found)), None  # event_owner_id, event_bot_id
 
 
-def _owned(owner: Owner) -> list[Where]:
-    return [("t.owner_id = %s", (owner.pk,))]
+def of_mode(mode: str | None) -> list[Where]:
+    """Of rows that belong to runs and do not say their mode themselves."""
+    return [("t.run_id IN (SELECT id FROM bots_run WHERE mode = %s)", (mode,))] if mode else []
 
 
-def _sided(wanted: dict[str, Any]) -> list[Where]:
-    return [("t.side = %s", (wanted["side"],))] if wanted["side"] else []
+def _own(owner: Owner, wanted: dict[str, Any]) -> list[Where]:
+    return equal(owner_id=owner.pk, side=wanted.get("side") or None)
 
 
 def _few_bots(found: Scope) -> dict[str, Sequence[Any]]:
@@ -116,12 +117,6 @@ def _few_bots(found: Scope) -> dict[str, Sequence[Any]]:
 
 def _times(query: QueryDict) -> dict[str, datetime | None]:
     return {"from": parameters.time(query, "from"), "to": parameters.time(query, "to")}
-
-
-def _between(column: str, wanted: dict[str, Any]) -> list[Where]:
-    """Half-open: from <= column < to."""
-    bounds = ((f"{column} >= %s", wanted["from"]), (f"{column} < %s", wanted["to"]))
-    return [(text, (value,)) for text, value in bounds if value is not None]
 
 
 def _ids_between(wanted: dict[str, Any]) -> list[Where]:

@@ -19,9 +19,10 @@ from bots.kinds.parameters import ParamsError
 from bots.models import Backtest
 from bots.sweep import combinations
 from dashboard.api.authentication import READ, TRADE, owner
-from dashboard.api.paging import Listing, given, page_of
+from dashboard.api.paging import Shown, page_of
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Capital, Exact, Id, Page, Paged, Row, Sent, SentId, Text, Timeframe
+from dashboard.keyset import Listing, equal
 from markets.models import Market
 from markets.series import TIMEFRAME_NAMES, TIMEFRAMES
 
@@ -95,6 +96,7 @@ COLUMNS = {
     "created_at": "created_at",
     "finished_at": "finished_at",
 }
+SHOWN = Shown(Backtest.objects.all, COLUMNS)
 
 
 class BacktestsAsked(Paged):
@@ -106,9 +108,8 @@ class BacktestsAsked(Paged):
 @router.get("", response=Page[BacktestRow], summary="Stored backtests, newest first")
 def backtests(request: HttpRequest, asked: Query[BacktestsAsked]) -> Any:
     choose(request, asked.fields, BacktestRow)
-    wanted = given(state=asked.state, kind=asked.kind, market=asked.market)
-    rows = Backtest.objects.owned_by(owner(request)).filter(**wanted)
-    page = page_of(Listing(rows, COLUMNS, "created_at"), asked)
+    own = equal(owner_id=owner(request).pk, state=asked.state, kind=asked.kind, market_id=asked.market)
+    page = page_of(SHOWN, Listing("bots_backtest", ("id",), own), asked)  # backtest_owner_latest
     return page | {"items": [_named(row) for row in page["items"]]}
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from django.db.models import Q
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from ninja import Query, Router
@@ -15,12 +15,20 @@ from dashboard.api import bot_input
 from dashboard.api.authentication import READ, TRADE, owner
 from dashboard.api.bot_input import BotChange, BotNew
 from dashboard.api.bot_rows import COLUMNS, BotDetail, BotRow, detail, named, own
-from dashboard.api.paging import Listing, given, page_of
+from dashboard.api.paging import Shown, counted_rows, page_of
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Id, Page, Paged, Sent, Text
+from dashboard.keyset import Listing, containing, equal
 from dashboard.turns import one_after_the_other
 
 router = Router(auth=READ, tags=["Bots"])
+
+
+def _bots() -> QuerySet[Bot]:
+    return figures.with_figures(Bot.objects.all())
+
+
+SHOWN = Shown(_bots, COLUMNS)
 
 
 class BotsAsked(Paged):
@@ -34,11 +42,19 @@ class BotsAsked(Paged):
 @router.get("", response=Page[BotRow], summary="Bots, newest first")
 def bots(request: HttpRequest, asked: Query[BotsAsked]) -> Any:
     choose(request, asked.fields, BotRow)
-    wanted = given(status=asked.status, kind=asked.kind, market=asked.market, account=asked.account)
-    rows = Bot.objects.owned_by(owner(request)).filter(**wanted)
+    where = equal(
+        owner_id=owner(request).pk,
+        status=asked.status,
+        kind=asked.kind,
+        market_id=asked.market,
+        account_id=asked.account,
+    )
     if asked.q:
-        rows = rows.filter(Q(name__icontains=asked.q) | Q(market__symbol__icontains=asked.q))
-    page = page_of(Listing(figures.with_figures(rows), COLUMNS, "created_at", rows.count), asked)
+        name, symbol = containing("t.name", asked.q), containing("symbol", asked.q)
+        of_market = f"t.market_id IN (SELECT id FROM markets_market WHERE {symbol[0]})"
+        where.append((f"({name[0]} OR {of_market})", name[1] + symbol[1]))
+    listing = Listing("bots_bot", ("created_at", "id"), where)
+    page = page_of(SHOWN, listing, asked, counted_rows(SHOWN, listing))
     return page | {"items": [named(row) for row in page["items"]]}
 
 

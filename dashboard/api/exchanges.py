@@ -3,16 +3,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router
 
 from bots.models import Account, Mode
 from dashboard.api.authentication import READ, owner
-from dashboard.api.paging import Listing, one_of, page_of
+from dashboard.api.paging import Shown, page_of
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Exact, Page, Paged, Row
+from dashboard.keyset import Listing
 from markets.models import Exchange
 
 router = Router(auth=READ, tags=["Exchanges and accounts"])
@@ -27,24 +28,25 @@ class ExchangeRow(Row):
     markets: int
 
 
+def _exchanges() -> QuerySet[Exchange]:
+    return Exchange.objects.annotate(markets_count=Count("markets"))
+
+
 # Not ccxt_config: it may hold what opens an account.
 COLUMNS = {name: "markets_count" if name == "markets" else name for name in ExchangeRow.model_fields}
+SHOWN = Shown(_exchanges, COLUMNS)
 
 
 @router.get("/exchanges", response=Page[ExchangeRow], summary="Exchanges, by name")
 def exchanges(request: HttpRequest, asked: Query[Paged]) -> Any:
     choose(request, asked.fields, ExchangeRow)
-    return page_of(Listing(_exchanges(), COLUMNS, "name", alphabetic=True), asked)
+    return page_of(SHOWN, Listing("markets_exchange", ("name", "id"), alphabetic=True), asked)
 
 
 @router.get("/exchanges/{int:exchange_id}", response=ExchangeRow, summary="One exchange")
 def exchange(request: HttpRequest, exchange_id: int, asked: Query[Asked]) -> Any:
     choose(request, asked.fields, ExchangeRow)
-    return one_of(_exchanges(), COLUMNS, exchange_id)
-
-
-def _exchanges() -> Any:
-    return Exchange.objects.annotate(markets_count=Count("markets"))
+    return SHOWN.one(pk=exchange_id)
 
 
 class BalanceRow(Row):

@@ -12,10 +12,11 @@ from pydantic import AfterValidator, Field
 
 from dashboard import candle_window, charts
 from dashboard.api.authentication import READ
-from dashboard.api.paging import Listing, given, one_of, page_of
+from dashboard.api.paging import Shown, page_of
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Exact, Ms, Page, Paged, Row, Text, Timeframe
 from dashboard.indicators import known
+from dashboard.keyset import Listing, containing, equal
 from markets.models import Market, Quotes
 from markets.series import TIMEFRAMES
 from markets.services import quotes
@@ -49,6 +50,7 @@ class MarketRow(Row):
 
 
 COLUMNS = {name: "exchange__slug" if name == "exchange" else name for name in MarketRow.model_fields}
+SHOWN = Shown(Market.objects.all, COLUMNS)
 
 
 class MarketsAsked(Paged):
@@ -63,15 +65,18 @@ class MarketsAsked(Paged):
 @router.get("", response=Page[MarketRow], summary="Markets, by symbol")
 def markets(request: HttpRequest, asked: Query[MarketsAsked]) -> Any:
     choose(request, asked.fields, MarketRow)
-    wanted = given(exchange__slug=asked.exchange, base=asked.base, quote=asked.quote, type=asked.type)
-    rows = Market.objects.filter(**wanted, **given(active=asked.active, symbol__icontains=asked.q))
-    return page_of(Listing(rows, COLUMNS, "symbol", alphabetic=True), asked)
+    where = equal(base=asked.base, quote=asked.quote, type=asked.type, active=asked.active)
+    if asked.exchange is not None:
+        where.append(("t.exchange_id = (SELECT id FROM markets_exchange WHERE slug = %s)", (asked.exchange,)))
+    if asked.q:
+        where.append(containing("t.symbol", asked.q))
+    return page_of(SHOWN, Listing("markets_market", ("symbol", "id"), where, alphabetic=True), asked)
 
 
 @router.get("/{int:market_id}", response=MarketRow, summary="One market")
 def market(request: HttpRequest, market_id: int, asked: Query[Asked]) -> Any:
     choose(request, asked.fields, MarketRow)
-    return one_of(Market.objects.all(), COLUMNS, market_id)
+    return SHOWN.one(pk=market_id)
 
 
 class Ticker(Row):
@@ -86,12 +91,13 @@ class Ticker(Row):
 
 
 TICKER = {"market": "pk"} | {name: name for name in Ticker.model_fields if name != "market"}
+QUOTED = Shown(Market.objects.all, TICKER)
 
 
 @router.get("/{int:market_id}/ticker", response=Ticker, summary="The last price")
 def ticker(request: HttpRequest, market_id: int, asked: Query[Asked]) -> Any:
     choose(request, asked.fields, Ticker)
-    return one_of(Market.objects.all(), TICKER, market_id)
+    return QUOTED.one(pk=market_id)
 
 
 Level = Annotated[list[float], Field(min_length=2, max_length=2)]

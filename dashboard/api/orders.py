@@ -9,9 +9,11 @@ from pydantic import Field
 
 from bots.models import Order
 from dashboard.api.authentication import READ, owner
-from dashboard.api.paging import Listing, given, one_of, page_of
+from dashboard.api.paging import Shown, page_of
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Exact, Id, Page, Paged, Row
+from dashboard.keyset import Listing, equal
+from dashboard.listings import of_mode
 
 router = Router(auth=READ, tags=["Orders"])
 
@@ -57,6 +59,7 @@ COLUMNS = {
     "created_at": "created_at",
     "updated_at": "updated_at",
 }
+SHOWN = Shown(Order.objects.all, COLUMNS)
 
 
 class OrdersAsked(Paged):
@@ -70,14 +73,14 @@ class OrdersAsked(Paged):
 @router.get("", response=Page[OrderRow], summary="Orders, newest first")
 def orders(request: HttpRequest, asked: Query[OrdersAsked]) -> Any:
     choose(request, asked.fields, OrderRow)
-    status = None if asked.status == "all" else asked.status
-    wanted = given(status=status, run__mode=asked.mode, bot=asked.bot, market=asked.market, side=asked.side)
-    rows = Order.objects.filter(owner=owner(request), **wanted)
-    branches = [] if status else [{"status": one} for one in Order.Status.values]
-    return page_of(Listing(rows, COLUMNS, "created_at", branches=branches), asked)
+    own = equal(owner_id=owner(request).pk, bot_id=asked.bot, market_id=asked.market, side=asked.side)
+    states = Order.Status.values if asked.status == "all" else [asked.status]
+    # order_owner_status, order_bot_status
+    listing = Listing("bots_order", ("created_at", "id"), [*own, *of_mode(asked.mode)], {"status": states})
+    return page_of(SHOWN, listing, asked)
 
 
 @router.get("/{int:order_id}", response=OrderRow, summary="One order")
 def order(request: HttpRequest, order_id: int, asked: Query[Asked]) -> Any:
     choose(request, asked.fields, OrderRow)
-    return one_of(Order.objects.filter(owner=owner(request)), COLUMNS, order_id)
+    return SHOWN.one(pk=order_id, owner=owner(request))

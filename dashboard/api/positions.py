@@ -10,9 +10,11 @@ from ninja import Query, Router
 
 from bots.models import Position
 from dashboard.api.authentication import READ, owner
-from dashboard.api.paging import Listing, given, one_of, page_of
+from dashboard.api.paging import Shown, page_of
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Exact, Id, Page, Paged, Row
+from dashboard.keyset import Listing, equal
+from dashboard.listings import of_mode
 
 router = Router(auth=READ, tags=["Positions"])
 
@@ -63,6 +65,13 @@ COLUMNS = {
 }
 
 
+def _with_net() -> QuerySet[Position]:
+    return Position.objects.annotate(net=F("realized") - F("fees"))
+
+
+SHOWN = Shown(_with_net, COLUMNS)
+
+
 class PositionsAsked(Paged):
     status: Literal["open", "kept", "dismissed", "closed", "all"] = "open"
     mode: Literal["paper", "live"] | None = None
@@ -73,22 +82,18 @@ class PositionsAsked(Paged):
 @router.get("", response=Page[PositionRow], summary="Positions, the newest first")
 def positions(request: HttpRequest, asked: Query[PositionsAsked]) -> Any:
     choose(request, asked.fields, PositionRow)
-    status = None if asked.status == "all" else asked.status
-    wanted = given(status=status, run__mode=asked.mode, bot=asked.bot, market=asked.market)
-    rows = _owned(request).filter(**wanted)
-    branches = [] if status else [{"status": one} for one in Position.Status.values]
-    page = page_of(Listing(rows, COLUMNS, "opened_at", branches=branches), asked)
+    own = equal(owner_id=owner(request).pk, bot_id=asked.bot, market_id=asked.market)
+    states = Position.Status.values if asked.status == "all" else [asked.status]
+    # position_owner_opened, position_bot_status
+    listing = Listing("bots_position", ("opened_at", "id"), [*own, *of_mode(asked.mode)], {"status": states})
+    page = page_of(SHOWN, listing, asked)
     return page | {"items": [_valued(row) for row in page["items"]]}
 
 
 @router.get("/{int:position_id}", response=PositionRow, summary="One position")
 def position(request: HttpRequest, position_id: int, asked: Query[Asked]) -> Any:
     choose(request, asked.fields, PositionRow)
-    return _valued(one_of(_owned(request), COLUMNS, position_id))
-
-
-def _owned(request: HttpRequest) -> QuerySet[Position]:
-    return Position.objects.filter(owner=owner(request)).annotate(net=F("realized") - F("fees"))
+    return _valued(SHOWN.one(pk=position_id, owner=owner(request)))
 
 
 def _valued(row: dict[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from pydantic import Field
 
 from bots.models import Mode, Run, Trade
 from dashboard.api.authentication import READ, owner
-from dashboard.api.paging import Listing, given, one_of, page_of
+from dashboard.api.paging import Shown, page_of
 from dashboard.api.rendering import choose
 from dashboard.api.schema import Asked, Exact, Id, Page, Paged, Row, Since
+from dashboard.keyset import Listing, between, equal
 
 router = Router(auth=READ, tags=["Trades"])
 
@@ -38,7 +39,7 @@ class TradeRow(Row):
     tag: str
 
 
-MODES = [Mode.PAPER, Mode.LIVE]
+MODES: list[str] = [Mode.PAPER, Mode.LIVE]
 COLUMNS = {
     "id": "id",
     "bot": "bot_id",
@@ -59,6 +60,13 @@ COLUMNS = {
 }
 
 
+def _with_net() -> QuerySet[Trade]:
+    return Trade.objects.annotate(net=F("realized") - F("fee"))
+
+
+SHOWN = Shown(_with_net, COLUMNS)
+
+
 class TradesAsked(Paged, Since):
     mode: Literal["paper", "live"] | None = None
     bot: Id | None = None
@@ -69,32 +77,24 @@ class TradesAsked(Paged, Since):
 @router.get("", response=Page[TradeRow], summary="Executions, newest first")
 def trades(request: HttpRequest, asked: Query[TradesAsked]) -> Any:
     choose(request, asked.fields, TradeRow)
-    modes = [asked.mode] if asked.mode else MODES
-    same = {"mode__in": modes} | given(bot=asked.bot, market=asked.market)
-    rows = _owned(request).filter(**same)
-    narrowed = _narrowed(rows, asked)
+    modes: list[str] = [asked.mode] if asked.mode else MODES
+    where = equal(owner_id=owner(request).pk, bot_id=asked.bot, market_id=asked.market)
+    branches = {"mode": modes}  # trade_owner_mode_time
+    if asked.bot:  # trade_bot_time
+        where, branches = [*where, ("t.mode = ANY(%s)", (modes,))], {}
+    narrowed = [*equal(side=asked.side), *between("t.time", asked.since, asked.until)]
     # A run counts its trades, which are never deleted: no need to count them again.
-    known = (lambda: _recorded(owner(request), same)) if narrowed is rows else None
-    branches = [] if asked.bot else [{"mode": mode} for mode in modes]
-    return page_of(Listing(narrowed, COLUMNS, "time", known, branches=branches), asked)
+    known = None if narrowed else _recorded(owner(request), modes, asked)
+    return page_of(SHOWN, Listing("bots_trade", ("time", "id"), [*where, *narrowed], branches), asked, known)
 
 
-def _owned(request: HttpRequest) -> QuerySet[Trade]:
-    return Trade.objects.filter(owner=owner(request)).annotate(net=F("realized") - F("fee"))
-
-
-def _narrowed(rows: QuerySet[Trade], asked: TradesAsked) -> QuerySet[Trade]:
-    """Narrowed by what a run knows nothing of; the very same rows when it is by nothing."""
-    wanted = given(side=asked.side, time__gte=asked.since, time__lt=asked.until)
-    return rows.filter(**wanted) if wanted else rows
-
-
-def _recorded(owner: Any, same: dict[str, Any]) -> int:
-    runs = Run.objects.filter(bot__owner=owner, **same)
+def _recorded(owner: Any, modes: list[str], asked: TradesAsked) -> int:
+    wanted = {"bot": asked.bot, "market": asked.market}
+    runs = Run.objects.filter(bot__owner=owner, mode__in=modes, **{name: pk for name, pk in wanted.items() if pk})
     return int(runs.aggregate(count=Sum("trades_count", default=0))["count"])
 
 
 @router.get("/{int:trade_id}", response=TradeRow, summary="One execution")
 def trade(request: HttpRequest, trade_id: int, asked: Query[Asked]) -> Any:
     choose(request, asked.fields, TradeRow)
-    return one_of(_owned(request).filter(mode__in=MODES), COLUMNS, trade_id)
+    return SHOWN.one(pk=trade_id, owner=owner(request), mode__in=MODES)
