@@ -37,7 +37,7 @@ IMPURE = {
 BANNED = re.compile(r"(^|_)(manager|helper|util|handler|base|misc|processor)s?(_|$)", re.IGNORECASE)
 # Names that Django looks for.
 REQUIRED_BY_DJANGO = {"handle"}
-LONGEST_MODULE, LONGEST_TEMPLATE = 500, 150
+LONGEST_MODULE, LONGEST_TEMPLATE, LONGEST_LINE = 500, 150, 150
 
 
 def relative(path):
@@ -143,6 +143,11 @@ def test_no_signals_and_no_hidden_save():
 def test_templates_are_short():
     lengths = {relative(path): len(path.read_text().splitlines()) for path in TEMPLATES}
     assert {name: length for name, length in lengths.items() if length >= LONGEST_TEMPLATE} == {}
+
+
+def test_templates_have_lines_that_can_be_read():
+    long = {path: [line for line in path.read_text().splitlines() if len(line) > LONGEST_LINE] for path in TEMPLATES}
+    assert {relative(path): lines for path, lines in long.items() if lines} == {}
 
 
 def test_templates_load_nothing_from_elsewhere():
