@@ -48,10 +48,11 @@ def _balances(account: Account, given: dict[tuple[int, str], list[Any]]) -> list
 def _balance(
     currency: str, free: Decimal, bots: int | None, given: Decimal | None, worth: Decimal | None
 ) -> BalanceRow:
-    """free to the last digit: a part of a coin may be a fortune."""
+    """free to the last digit, as a part of a coin may be a fortune, and two places at least."""
+    places = max(2, -int(free.normalize().as_tuple().exponent))
     return BalanceRow(
         currency,
-        f"{free.normalize():,f}",
+        f"{free:,.{places}f}",
         formats.number(bots, 0),
         formats.money(given, currency),
         formats.money(worth, currency),

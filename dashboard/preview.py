@@ -114,12 +114,12 @@ def _missing(market: Market, timeframe: int, candles: Candles, days: int, stored
     if source_of(stored, timeframe) is None:
         return [
             f"No candles of {name} are stored for {market.symbol}, nor shorter ones to make them of.",
-            f"Starting the bot switches a {name} feed on; `manage.py import_candles` loads a file with more.",
+            f"Starting the bot switches a {name} feed on; manage.py import_candles loads a file with more.",
         ]
     kept = "" if len(candles) < FEW else f", since {_day(int(candles.time[0]))}"
     return [
         f"{count}{kept}; the rest of the {days} days is not there.",
-        "The feed collects more as time goes on; `manage.py import_candles` loads older ones from a file.",
+        "The feed collects more as time goes on; manage.py import_candles loads older ones from a file.",
     ]
 
 
