@@ -15,7 +15,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 # What the page for when the site is away is made of; nothing that belongs to anybody is kept in a browser.
-OFFLINE_ASSETS = ("favicon.svg", "vendor/tabler.min.css", "app.css", "js/theme.js")
+OFFLINE_ASSETS = ("vendor/tabler.min.css", "app.css", "js/theme.js")
 
 
 @login_not_required
