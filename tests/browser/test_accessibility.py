@@ -50,7 +50,9 @@ def paths(bot, redis):
     owner.is_staff = owner.is_superuser = True
     owner.save()
     Balance.objects.create(account=bot.account, currency="USDT", free=Decimal(5000))
-    draft = make_draft(owner, market)
+    draft, kept = make_draft(owner, market), bot.positions.get()
+    kept.pk, kept.status = None, "kept"
+    kept.save()
     tokens.create(owner, "script", "read")
     channel = channels.create(owner, channels.Wishes("Phone", ["failures"]), "jsons://example.org/")
     trade_days.sum_up()
@@ -71,6 +73,7 @@ def paths(bot, redis):
         f"{reverse('new-backtest')}?kind=grid",
         *(one.get_absolute_url() for one in (single, grid, waiting)),
         f"{reverse('compare-backtests')}?id={single.pk}",
+        reverse("position-dismiss", args=[kept.pk]),
         reverse("backtest-delete", args=[single.pk]),
         reverse("backtest-curve", args=[single.pk]),
         *(reverse(name, args=[channel.pk]) for name in ("channel", "channel-delete")),

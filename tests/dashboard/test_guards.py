@@ -52,18 +52,18 @@ def test_no_page_breaks_a_rule_and_a_dropped_index_is_caught_with_its_view_table
 
 
 @pytest.mark.parametrize(
-    ("address", "module", "name"), [("/bots/?sort=name", rows, "bot_row"), ("/api/bots?sort=name", paging, "_row")]
+    ("address", "place", "name"), [("/bots/?sort=name", rows, "bot_row"), ("/api/bots?sort=name", paging.Shown, "row")]
 )
-def test_a_query_for_every_row_is_caught_with_its_view_and_query(visited, monkeypatch, address, module, name):
-    plain = getattr(module, name)
+def test_a_query_for_every_row_is_caught_with_its_view_and_query(visited, monkeypatch, address, place, name):
+    plain = getattr(place, name)
 
     def asks_again(*args):  # as if what a row shows were not in the query of the page
         Bot.objects.filter(pk=visited.pk).exists()
         return plain(*args)
 
-    place, view = address.partition("?")[0], resolve(address.partition("?")[0]).view_name
-    assert visits.breaches(visited, [place]) == []
-    monkeypatch.setattr(module, name, asks_again)
+    path, view = address.partition("?")[0], resolve(address.partition("?")[0]).view_name
+    assert visits.breaches(visited, [path]) == []
+    monkeypatch.setattr(place, name, asks_again)
     ((found, what, query),) = visits.breaches(visited, [address])
     assert (found, what) == (view, "one query 8 times")
     assert query.startswith("SELECT") and '"bots_bot"."id" = %s' in query  # noqa: PT018
@@ -98,7 +98,7 @@ UNVISITED = {
     "halt", "release", "bots-bulk", "bot-action", "backtest-cancel", "backtest-again", "backtest-delete",
     "market-watch", "settings-currency", "settings-password", "revoke-api-token", "channel-test",
     "channel-pause", "channel-delete", "logout", "backtest", "backtest-curve", "backtest-chart", "channel",
-    "positions-ndjson", "trades-ndjson", "orders-ndjson", "activity-ndjson", "system", "manifest",
+    "position-dismiss", "positions-ndjson", "trades-ndjson", "orders-ndjson", "activity-ndjson", "system", "manifest",
     "service-worker", "offline", "health", "ready", "metrics", "login", "api-reference",
 }  # fmt: skip
 

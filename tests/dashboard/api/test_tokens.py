@@ -142,5 +142,5 @@ def test_the_reference_names_every_endpoint(page):
 def test_the_reference_says_bounds_and_defaults(page):
     text = page("/api/docs/").text_
     assert "integer from 10 to 1000" in text
-    assert "open, closed, all" in text
+    assert "open, kept, dismissed, closed, all" in text
     assert "string or null" in text
