@@ -42,7 +42,7 @@ Ready = tuple[Run, Engine, Stretch]
 Stored = Callable[[Iterable[datetime | None]], None]
 Wanted = Callable[[], QuerySet[Run]]
 # Runs that the first transaction of a cycle carries, whose orders are soon stored, and those of a long cycle at most.
-FIRST_SHARD, SHARD = 250, 2_500
+FIRST_SHARD, SHARD = 500, 2_500
 _FIRST_UNSEEN_CLOSE = F("bar_time") + F("timeframe") * 2_000  # ms UTC
 
 

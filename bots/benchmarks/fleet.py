@@ -48,6 +48,7 @@ class Fleet:
         Run.objects.filter(pk__in=chosen).update(
             status=Run.Status.RUNNING, bar_time=FIRST_MS + 60_000 * (self.closed - 1)
         )
+        _analyze()
 
     def behind(self) -> int:
         """Running runs that have not seen all that has closed; those that came to their end need see no more."""
@@ -59,9 +60,14 @@ def make(bots: int, markets: int, candles: int = LONGEST) -> Fleet:
     """Bots as their kinds' examples say, spread over the markets of an exchange of their own, all of them running."""
     made = _markets(markets)
     _runs(bots, made)
+    _analyze()
+    return Fleet(made, _walk(markets, candles))
+
+
+def _analyze() -> None:
+    """As Postgres does by itself a minute after many rows have changed."""
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    return Fleet(made, _walk(markets, candles))
 
 
 def _markets(count: int) -> list[Market]:
