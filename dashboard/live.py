@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 # Seconds between two signs of life to every page, and between two looks at whether its session lives.
 HEARTBEAT = 15.0
 RECHECK = 120.0
+# Seconds that are left to looks under way when the server is stopped.
+LAST_LOOKS = 1.0
 # Seconds that changes are gathered for, where many come; the first after a quiet moment goes out with its transaction.
 GATHER, GATHER_FIRST = 0.1, 0.01
 BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -86,10 +88,17 @@ class Live:
                     task.cancel()
         finally:
             server.close()
+            await self._let_go()
             await sync_to_async(connections.close_all)()
-            for line in self.lines:
-                line.abort()
+
+    async def _let_go(self) -> None:
+        """End all connections, also those that are just being taken, and what was asked for them."""
+        await asyncio.sleep(0)
+        for line in self.lines:
+            line.abort()
+        while self.lines:
             await asyncio.sleep(0)
+        await self.sessions.finish(LAST_LOOKS)
 
     async def keep_open(self) -> None:
         """A sign of life to every page, one after the other, so that they never come in a crowd."""

@@ -36,3 +36,8 @@ class Sessions:
             look.add_done_callback(lambda _: self._looks.pop(key))
         # One page that is closed meanwhile does not end the look of the others.
         return await asyncio.shield(look)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait, so long at most, for the looks that are under way."""
+        if self._looks:
+            await asyncio.wait(self._looks.values(), timeout=seconds)

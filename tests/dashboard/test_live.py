@@ -386,6 +386,24 @@ def test_a_browser_that_connected_and_has_not_asked_yet_is_let_go_with_the_serve
     assert early.recv(1) == b""
 
 
+def sessions_of_the_database():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return cursor.fetchone()[0]
+
+
+def test_a_server_that_ends_while_pages_come_leaves_no_session_of_the_database(call, stream, origin, settings):
+    for number in range(50):
+        cookie = f"{settings.SESSION_COOKIE_NAME}={number:032}"
+        call(f"GET /live/ HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: {origin}\r\nCookie: {cookie}\r\n\r\n".encode())
+    stream.loop.call_soon_threadsafe(stream.stopped.set)
+    until(lambda: not sessions_of_the_database())
+    assert not stream.lines
+
+
 def test_while_the_database_is_away_streams_live_on(restless, stream, ask, cookie, origin, monkeypatch, caplog):
     def fail(key):
         raise OperationalError("away")
