@@ -11,7 +11,7 @@ from dashboard import live
 from dashboard.live_hub import Hub
 from tests.dashboard.cast import make_bot, make_market, make_user
 from tests.dashboard.conftest import plain_static_files  # noqa: F401  used by every test here as well
-from tests.dashboard.test_live import served
+from tests.dashboard.live.server import served
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from bots.benchmarks import fleet
 from bots.models import Run
 from dashboard.benchmarks import live, load
 from orchestrator.home import PROJECT
-from tests.dashboard.test_live import stream  # noqa: F401  the event stream in its own server
+from tests.dashboard.live.conftest import stream  # noqa: F401  the event stream in its own server
 
 USERS = PROJECT / "dashboard/load/users.py"
 
