@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 
 from bots.models import Balance
+from bots.sentences import sentences
 from markets.models import Exchange
 
 SHOWN = 5  # quote currencies that a refusal names
@@ -36,12 +37,7 @@ class BalanceForm(BalanceModelForm):
     class Meta:
         model = Balance
         fields = ("currency", "free")
-        error_messages = {
-            "currency": {
-                "required": "currency is needed.",
-                "max_length": "currency must be at most %(limit_value)d characters long, not %(show_value)d.",
-            }
-        }
+        error_messages = {"currency": sentences("currency")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -76,8 +76,8 @@ def _has_ended(path: Path, host: str, process: int) -> bool:
 def _add(left: list[tuple[str, float, float, int]], path: Path) -> None:
     sums = MmapedDict(str(path))
     try:
-        for key, value, time, _ in left:
-            sums.write_value(key, sums.read_value(key)[0] + value, time)
+        for key, value, at, _ in left:
+            sums.write_value(key, sums.read_value(key)[0] + value, at)
     finally:
         sums.close()
 
